@@ -1,0 +1,174 @@
+"""The clip table: what every dataset reader gives, checked row by row."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline import frames
+from pipeline.errors import InputError
+
+COLUMNS = ("clip", "subject", "label", "onset", "apex", "offset", "n_frames", "frames")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What is known of a dataset before looking at a copy of it."""
+
+    name: str
+    classes: tuple[str, ...]
+    """Labels of the recognition task, in the order of the network's outputs."""
+    left_out: tuple[str, ...] = ()
+    """Labels that the dataset has and the task does not use."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One annotated clip as a reader found it; numbers are frame numbers, None where the annotation has none."""
+
+    clip: str
+    subject: str
+    label: str
+    onset: int | None
+    apex: int | None
+    offset: int | None
+    frames: Path
+    """Folder of its frame files."""
+    source: str
+    """Annotation file and row, `CASME2-coding-20140508.xlsx:7`, for messages and for `exclude`."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What came out of a dataset tree."""
+
+    table: pd.DataFrame
+    """The clip table: columns `COLUMNS`, sorted by clip."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Samples of labels that the task does not use."""
+
+
+def refuse_links(root: Path) -> None:
+    """Refuse linked folders inside a dataset; `root` itself may be a link.
+
+    DVC follows a link when it reads a folder, but does not notice when what is behind it changes.
+
+    Raises
+    ------
+    InputError
+        Names every linked folder.
+    """
+    links = [
+        Path(folder, name)
+        for folder, names, _ in os.walk(root)
+        for name in names
+        if Path(folder, name).is_symlink()
+    ]
+    if links:
+        raise InputError(
+            f"{root}: expected plain folders, found links: {', '.join(map(str, sorted(links)))}. "
+            "DVC would not see changes behind them: put the folders themselves there."
+        )
+
+
+def tabulate(samples: Iterable[Sample], root: Path, profile: Profile, exclude: Iterable[str] = ()) -> Reading:
+    """Check every sample and give the clip table.
+
+    Parameters
+    ----------
+    samples
+        All rows of the annotation.
+    root
+        The dataset's folder; `frames` in the table is relative to it.
+    exclude
+        Clip ids, or `file:row` where a row has no unique id, that are left out on purpose.
+
+    Raises
+    ------
+    InputError
+        Some rows cannot be used: all of them are listed, each with its source and reason. Or nothing is left.
+    """
+    excluded = set(exclude)
+    unused = set(excluded)
+    problems: list[str] = []
+    left_out: Counter[str] = Counter()
+    seen: dict[str, str] = {}
+    rows = []
+    for sample in samples:
+        if {sample.clip, sample.source} & excluded:
+            unused -= {sample.clip, sample.source}
+            continue
+        if sample.label in profile.left_out:
+            left_out[sample.label] += 1
+            continue
+        reasons = list(_defects(sample, root, profile))
+        if sample.clip in seen:
+            reasons.append(f"the same clip is already in {seen[sample.clip]}")
+        seen.setdefault(sample.clip, sample.source)
+        problems += [f"{sample.source}: {sample.clip}: {reason}" for reason in reasons]
+        if not reasons:
+            rows.append(_row(sample, root))
+    problems += [f"exclude: {entry} is no clip and no row of this dataset" for entry in sorted(unused)]
+    if problems:
+        raise InputError(
+            f"{root}: {len(problems)} defect{'s' * (len(problems) > 1)} in this copy of {profile.name}:\n"
+            + "\n".join(f"  {problem}" for problem in problems)
+            + "\nMend the copy, or list the clips under `exclude` in params.yaml."
+        )
+    if not rows:
+        raise InputError(f"{root}: expected clips of {', '.join(profile.classes)}, found no sample at all")
+    return Reading(pd.DataFrame(rows, columns=list(COLUMNS)).sort_values("clip", ignore_index=True), left_out)
+
+
+def _row(sample: Sample, root: Path) -> tuple[object, ...]:
+    apex = "" if sample.apex is None else sample.apex
+    folder = sample.frames.relative_to(root).as_posix()
+    length = sample.offset - sample.onset + 1
+    return sample.clip, sample.subject, sample.label, sample.onset, apex, sample.offset, length, folder
+
+
+def _defects(sample: Sample, root: Path, profile: Profile) -> Iterable[str]:
+    if sample.label not in profile.classes:
+        known = ", ".join(profile.classes + profile.left_out)
+        yield f"label {sample.label!r} is no class of {profile.name} ({known})"
+    if sample.onset is None or sample.offset is None:
+        yield f"onset and offset must be frame numbers, found {sample.onset} and {sample.offset}"
+    elif sample.onset >= sample.offset:
+        yield f"onset {sample.onset} is not before offset {sample.offset}"
+    elif not sample.frames.is_dir():
+        yield f"frame folder {sample.frames} is missing"
+    else:
+        yield from _frame_defects(sample, root)
+
+
+def _frame_defects(sample: Sample, root: Path) -> Iterable[str]:
+    if not sample.frames.resolve().is_relative_to(root.resolve()):
+        yield f"frame folder {sample.frames} leads out of {root}"
+        return
+    try:
+        files = frames.numbered(sample.frames)
+    except InputError as error:
+        yield str(error)
+        return
+    wanted = range(sample.onset, sample.offset + 1)
+    missing = [number for number in wanted if number not in files]
+    if missing:
+        yield f"{_ranges(missing)} of {sample.onset}-{sample.offset} missing in {sample.frames}"
+    for number in wanted:
+        if number in files and (reason := frames.defect(files[number])):
+            yield f"{files[number]} {reason}"
+
+
+def _ranges(numbers: list[int]) -> str:
+    """`frames 3, 7-9` for [3, 7, 8, 9]."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    spans = ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+    return f"frame{'s' * (len(numbers) > 1)} {spans}"

@@ -1,0 +1,214 @@
+"""params.yaml as frozen dataclasses; whatever is wrong in it is said at once, key by key.
+
+pydantic does the checking: types are strict (no text where a number belongs), unknown keys are errors.
+"""
+
+import difflib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+from ruamel.yaml import YAML, YAMLError
+
+from pipeline.datasets import DATASETS
+from pipeline.errors import InputError
+from pipeline.flow import METHODS
+
+_STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+
+def _one_of(names: Iterable[str]) -> AfterValidator:
+    allowed = sorted(names)
+
+    def check(value: str) -> str:
+        if value not in allowed:
+            raise ValueError(f"must be one of {', '.join(allowed)}{_suggestion(value, allowed)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("must not list anything twice")
+    return values
+
+
+Positive = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[float, Field(ge=0)]
+Subjects = Annotated[tuple[str, ...], AfterValidator(_distinct)]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Synthesize:
+    """Settings of the embedded dataset."""
+
+    seed: Annotated[int, Field(ge=0)]
+    subjects: Positive
+    clips: Positive
+    height: Annotated[int, Field(ge=64)]
+    width: Annotated[int, Field(ge=64)]
+    frames: tuple[Positive, Positive]
+    amplitude: tuple[NotNegative, NotNegative]
+    drift: NotNegative
+    noise: NotNegative
+    flicker: NotNegative
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Interpolation:
+    """Settings of `interpolate`."""
+
+    frames: Annotated[int, Field(ge=2)]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Resize:
+    """Settings of `resize`."""
+
+    size: Annotated[int, Field(ge=64)]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Flow:
+    """Settings of `extract_flow`."""
+
+    method: Annotated[str, _one_of(METHODS)]
+    weights: str
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Model:
+    """Settings of the network."""
+
+    spatial_attention: bool
+    temporal_attention: bool
+    readout: Literal["last", "mean"]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Augmentation:
+    """Views of a training clip: every corner crop x scale (x flip) is one."""
+
+    crop: Annotated[int, Field(ge=32)]
+    scales: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
+    horizontal_flip: bool
+    views: Literal["all", "random"]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Train:
+    """Settings of the training of one fold."""
+
+    epochs: Positive
+    lr: Annotated[float, Field(gt=0)]
+    weight_decay: NotNegative
+    batch_size: Positive
+    threads: Positive
+    augmentation: Augmentation
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Runtime:
+    """What cannot change a result; no stage lists it in dvc.yaml."""
+
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
+    progress: bool
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Params:
+    """All of params.yaml. `lambda` is a Python keyword, so it is `lambda_` here."""
+
+    dataset: Annotated[str, _one_of(DATASETS)]
+    raw: str
+    subjects: Annotated[Subjects, Field(min_length=2)]
+    held_out: Literal["all"] | Subjects
+    exclude: tuple[str, ...]
+    lambda_: Annotated[float, Field(ge=0, alias="lambda")]
+    seed: Annotated[int, Field(ge=0)]
+    synthesize: Synthesize
+    interpolation: Interpolation
+    resize: Resize
+    flow: Flow
+    model: Model
+    train: Train
+    runtime: Runtime
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Params":
+        if not Path(self.raw).is_absolute() and Path(self.raw).parts[:1] != ("data",):
+            raise ValueError(
+                f"raw: must be data/raw/synthetic or an absolute path, found {self.raw!r}: "
+                "experiments run in another folder, where a relative path leads nowhere"
+            )
+        if ".." in Path(self.raw).parts:
+            raise ValueError(f"raw: must not contain '..', found {self.raw!r}")
+        strangers = [subject for subject in self.folds if subject not in self.subjects]
+        if strangers or not self.folds:
+            raise ValueError(f"held_out: must be all or a list of subjects from `subjects`, found {list(self.folds)}")
+        smallest = round(min(self.train.augmentation.scales) * self.resize.size)
+        if self.train.augmentation.crop > min(smallest, self.resize.size):
+            raise ValueError(
+                f"train.augmentation.crop: must be at most {min(smallest, self.resize.size)}, the smallest scale of "
+                f"{self.resize.size} px, found {self.train.augmentation.crop}"
+            )
+        return self
+
+    @property
+    def folds(self) -> tuple[str, ...]:
+        """Subjects that are held out, in the order of `subjects`."""
+        return self.subjects if self.held_out == "all" else self.held_out
+
+
+def load(path: Path) -> Params:
+    """Read params.yaml.
+
+    Raises
+    ------
+    InputError
+        The file is missing or no YAML, or a key is unknown, missing or has a value that is not allowed. All faults
+        are listed, each with key, value and what is allowed.
+    """
+    try:
+        # YAML 1.2: DVC writes `1e-07`, which YAML 1.1 (PyYAML) reads as text.
+        document = YAML(typ="safe", pure=True).load(path)
+    except (OSError, YAMLError) as error:
+        raise InputError(f"{path}: expected a YAML file: {error}") from error
+    if not isinstance(document, dict):
+        raise InputError(f"{path}: expected keys and values, found {type(document).__name__}")
+    try:
+        # As JSON, because pydantic then takes a list for a tuple while staying strict about everything else.
+        return TypeAdapter(Params).validate_json(json.dumps(document, default=str))
+    except ValidationError as error:
+        faults = [_fault(details) for details in error.errors()]
+        raise InputError(f"{path}: {len(faults)} wrong:\n" + "\n".join(f"  {fault}" for fault in faults)) from None
+
+
+def _fault(details: Any) -> str:
+    """One line for one error of pydantic: key, what is allowed, what was found."""
+    # pydantic puts the alternatives of a union into the path; the key ends where they begin.
+    parts = [str(part) for part in details["loc"] if not str(part).startswith(("literal[", "function-", "tuple["))]
+    key = ".".join(parts)
+    message = details["msg"].removeprefix("Value error, ")
+    if details["type"].startswith("missing"):
+        return f"{key}: missing; copy its line from this repository's params.yaml"
+    if details["type"].startswith("unexpected"):
+        return f"{key}: unknown key{_suggestion(parts[-1], _keys(Params, parts[:-1]))}"
+    return f"{key}: {message[0].lower()}{message[1:]}, found {details['input']!r}" if key else message
+
+
+def _keys(section: Any, path: list[str]) -> list[str]:
+    """Keys that are known in the section at `path`."""
+    fields = section.__pydantic_fields__
+    if not path:
+        return [field.alias or name for name, field in fields.items()]
+    return _keys(fields[path[0]].annotation, path[1:])
+
+
+def _suggestion(value: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(value, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -1,0 +1,94 @@
+"""Where everything lies on disk: the one place that spells file names.
+
+All paths are relative to the root of the checkout, which is where DVC runs every stage.
+"""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+SYNTHETIC = Path("data/raw/synthetic")
+
+
+def clips(dataset: str) -> Path:
+    """Table of clips, one row per sample."""
+    return Path("data") / dataset / "clips.csv"
+
+
+def classes(dataset: str) -> Path:
+    """JSON list of the class names, in the order of the network's outputs."""
+    return Path("data") / dataset / "classes.json"
+
+
+def splits(dataset: str) -> Path:
+    """Folder of the leave-one-subject-out splits, one table per subject."""
+    return Path("data") / dataset / "splits"
+
+
+def split(dataset: str, subject: str) -> Path:
+    """The split that holds `subject` out."""
+    return splits(dataset) / f"{subject}.csv"
+
+
+def interpolated(dataset: str) -> Path:
+    """Clips of F frames in their own size."""
+    return Path("data") / dataset / "interpolated.h5"
+
+
+def resized(dataset: str) -> Path:
+    """Clips of F frames of S x S pixels."""
+    return Path("data") / dataset / "resized.h5"
+
+
+def flow(dataset: str) -> Path:
+    """Optical flow between adjacent frames."""
+    return Path("data") / dataset / "flow.h5"
+
+
+def models(dataset: str) -> Path:
+    """Folder of the trained networks."""
+    return Path("models") / dataset
+
+
+def model(dataset: str, subject: str) -> Path:
+    """The network trained without `subject`."""
+    return models(dataset) / f"{subject}.pt"
+
+
+def results(dataset: str) -> Path:
+    """Folder of everything that a study reports."""
+    return Path("results") / dataset
+
+
+def fold(dataset: str, subject: str) -> Path:
+    """Predictions for the clips of `subject`."""
+    return results(dataset) / "folds" / f"{subject}.csv"
+
+
+def curve(dataset: str, subject: str) -> Path:
+    """Training curve of the fold that holds `subject` out."""
+    return results(dataset) / "curves" / f"{subject}.csv"
+
+
+def predictions(dataset: str) -> Path:
+    """Predictions of all folds."""
+    return results(dataset) / "predictions.csv"
+
+
+def metrics(dataset: str) -> Path:
+    """Accuracy, UF1 and UAR over all folds."""
+    return results(dataset) / "metrics.json"
+
+
+def confusion(dataset: str) -> Path:
+    """Actual and predicted class of every clip, for the confusion plot."""
+    return results(dataset) / "confusion.csv"
+
+
+def per_subject(dataset: str) -> Path:
+    """Accuracy of every fold."""
+    return results(dataset) / "per_subject.csv"
+
+
+def partial(stage: str, *names: str) -> Path:
+    """Folder for the unfinished files of one stage (one fold of it, when `names` says which)."""
+    return Path(".partial") / "@".join([stage, "-".join(names)] if names else [stage])

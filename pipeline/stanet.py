@@ -1,0 +1,199 @@
+"""STANet: the network and its loss, in the order of section 3 of the paper.
+
+    flow of a clip -> spatial attention module, frame by frame -> temporal attention module -> class
+
+Shapes: N clips, T flow frames of a clip, K classes, C channels and h x w positions of the third feature map.
+
+Try it: python -c "import torch; from pipeline.stanet import STANet; print(STANet(4)(torch.zeros(2, 19, 2, 168, 168)))"
+
+Where the paper is silent, this is what was chosen:
+
+- Backbone: five convolutions with batch normalisation and ReLU, 0.6 M parameters. Adjacent frames of a
+  micro-expression differ by a few hundredths of a pixel, so the flow itself is batch-normalised first; without that it
+  vanishes at the paper's learning rate.
+- Temporal attention branch: an LSTM of its own with D = 16 hidden values. Eq. 3 passes a dot product over D values
+  through tanh: with D = 128 it saturates at once, all affinities are 1 and all weights 1 / T; the smaller D, the more
+  of the range in the paper's Figure 7 the weights can use.
+- Trunk of the temporal attention module: an LSTM over T(X); its last state, or the mean of its states over time, is y.
+"""
+
+import hashlib
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+_WIDTHS = (16, 32, 64)  # channels of L1, L2, L3
+_TOP = (64, 96)  # channels of the convolutions behind the attention
+_BRANCH = 16  # D, hidden values of the temporal attention branch
+_TRUNK = 96  # hidden values of the temporal attention module's trunk
+
+
+class STANetOutput(NamedTuple):
+    """What the network gives for N clips."""
+
+    logits: Tensor
+    """(N, K)."""
+    mask: Tensor | None
+    """m(x_i), (N, T, C, h, w) in (0, 1); None without spatial attention."""
+    weights: Tensor | None
+    """w_i, (N, T), sum 1 over a clip; None without temporal attention."""
+
+
+class STANet(nn.Module):
+    """y = G(F(X)) (Eq. 1): spatial attention module F, temporal attention module G, linear classifier.
+
+    Parameters
+    ----------
+    classes
+        K, number of classes.
+    spatial_attention, temporal_attention
+        False removes the branch and changes nothing else.
+    readout
+        y is the last state of the trunk, or the mean of its states over time.
+    seed
+        Every parameter is drawn from (seed, its own name): variants of the network start from equal values wherever
+        they share a parameter.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        *,
+        spatial_attention: bool = True,
+        temporal_attention: bool = True,
+        readout: Literal["last", "mean"] = "mean",
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.spatial = SpatialAttentionModule(spatial_attention)
+        self.temporal = TemporalAttentionModule(_TOP[-1], temporal_attention, readout)
+        self.classifier = nn.Linear(_TRUNK, classes)
+        _initialise(self, seed)
+
+    def forward(self, flow: Tensor) -> STANetOutput:
+        """Classify clips of optical flow: (N, T, 2, H, W), in pixels; H and W at least 32."""
+        if flow.dim() != 5 or flow.shape[2] != 2 or min(flow.shape[3:]) < 32:
+            raise ValueError(f"expected flow of shape (N, T, 2, H, W), H and W at least 32, got {tuple(flow.shape)}")
+        clips, frames = flow.shape[:2]
+        features, mask = self.spatial(flow.flatten(0, 1))  # (N T, C'), (N T, C, h, w)
+        summary, weights = self.temporal(features.unflatten(0, (clips, frames)))  # (N, D'), (N, T)
+        mask = None if mask is None else mask.unflatten(0, (clips, frames))
+        return STANetOutput(self.classifier(summary), mask, weights)
+
+
+class SpatialAttentionModule(nn.Module):
+    """F (section 3.1): one feature vector f(x_i) per flow frame."""
+
+    def __init__(self, attention: bool) -> None:
+        super().__init__()
+        self.normalise = nn.BatchNorm2d(2, affine=False)  # level1 has a scale of its own
+        self.level1 = _convolution(2, _WIDTHS[0], size=5, stride=2)
+        self.level2 = nn.Sequential(nn.AvgPool2d(2), _convolution(_WIDTHS[0], _WIDTHS[1]))
+        self.level3 = nn.Sequential(nn.AvgPool2d(2), _convolution(_WIDTHS[1], _WIDTHS[2]))
+        self.attention = SpatialAttention(_WIDTHS[2]) if attention else None
+        self.level4 = _convolution(_WIDTHS[2], _TOP[0], stride=2)
+        self.level5 = _convolution(_TOP[0], _TOP[1], stride=2)
+
+    def forward(self, flow: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(M, 2, H, W) -> f (M, C') and mask (M, C, h, w), or None without attention."""
+        flow = flow.contiguous(memory_format=torch.channels_last)  # the layout that convolutions are fastest in
+        maps = self.level3(self.level2(self.level1(self.normalise(flow))))  # L3(x_i): (M, C, h, w)
+        mask = None
+        if self.attention is not None:
+            mask = self.attention(maps)
+            maps = (1 + mask) * maps  # Eq. 2
+        return self.level5(self.level4(maps)).mean(dim=(2, 3)), mask  # global average pooling
+
+
+class SpatialAttention(nn.Module):
+    """Spatial attention branch (SAB): bottom-up, top-down, sigmoid.
+
+    Works for any map of at least 4 x 4 positions, odd sizes too.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.down1 = _convolution(channels, channels)
+        self.down2 = _convolution(channels, channels)
+        self.up1 = _convolution(channels, channels)
+        self.mask = nn.Conv2d(channels, channels, kernel_size=1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """m of the same shape as the maps (M, C, h, w), values in (0, 1)."""
+        half = self.down1(functional.max_pool2d(maps, 2))  # (M, C, h/2, w/2)
+        quarter = self.down2(functional.max_pool2d(half, 2))  # (M, C, h/4, w/4)
+        half = self.up1(_upsample(quarter, half) + half)
+        return torch.sigmoid(self.mask(_upsample(half, maps) + maps))
+
+
+class TemporalAttentionModule(nn.Module):
+    """G (section 3.2): frames weighted by the temporal attention branch, summarised in one vector y."""
+
+    def __init__(self, features: int, attention: bool, readout: Literal["last", "mean"]) -> None:
+        super().__init__()
+        self.branch = nn.LSTM(features, _BRANCH, batch_first=True) if attention else None
+        self.trunk = nn.LSTM(features, _TRUNK, batch_first=True)
+        self.readout = readout
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
+        """f (N, T, C') -> y (N, D') and w (N, T), or None without attention."""
+        weights = None
+        if self.branch is not None:
+            hidden, _ = self.branch(features)  # H: (N, T, D)
+            weights = temporal_weights(hidden)
+            features = (1 + weights.unsqueeze(-1)) * features  # Eq. 5
+        states, _ = self.trunk(features)  # (N, T, D')
+        return states[:, -1] if self.readout == "last" else states.mean(dim=1), weights
+
+
+def temporal_weights(hidden: Tensor) -> Tensor:
+    """Weight of every frame from its affinity with all frames: H (N, T, D) -> w (N, T), sum 1 over a clip."""
+    affinity = torch.tanh(hidden @ hidden.transpose(1, 2))  # Eq. 3: C (N, T, T)
+    return torch.softmax(affinity.sum(dim=2), dim=1)  # Eq. 4
+
+
+def stanet_loss(output: STANetOutput, labels: Tensor, lambda_: float) -> Tensor:
+    """Mean cross entropy + lambda * l1 norm of the mask (Eq. 6 and 7), a scalar; labels (N,) are class numbers."""
+    cross_entropy = functional.cross_entropy(output.logits, labels)
+    if output.mask is None or lambda_ == 0:
+        return cross_entropy
+    return cross_entropy + lambda_ * mask_l1(output.mask)
+
+
+def mask_l1(mask: Tensor) -> Tensor:
+    """l1 norm of the masks (N, T, C, h, w): summed over each clip, averaged over clips.
+
+    The sum, as in the paper, so that lambda is comparable; the average, so that it means the same at every batch size.
+    """
+    return mask.abs().sum() / mask.shape[0]
+
+
+def _convolution(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _upsample(maps: Tensor, like: Tensor) -> Tensor:
+    return functional.interpolate(maps, size=like.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def _initialise(model: nn.Module, seed: int) -> None:
+    """Draw every weight from a generator of its own; scales are those of He et al. (2015) and of PyTorch's LSTM."""
+    for path, module in model.named_modules():
+        for name, parameter in module.named_parameters(prefix=path, recurse=False):
+            digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+            generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+            if isinstance(module, nn.Conv2d) and parameter.dim() == 4:
+                nn.init.kaiming_normal_(parameter, nonlinearity="relu", generator=generator)
+            elif isinstance(module, nn.LSTM):
+                bound = module.hidden_size**-0.5
+                nn.init.uniform_(parameter, -bound, bound, generator=generator)
+            elif isinstance(module, nn.Linear) and parameter.dim() == 2:
+                nn.init.kaiming_uniform_(parameter, a=5**0.5, generator=generator)
+            elif isinstance(module, nn.Conv2d | nn.Linear):  # biases; batch normalisation starts as the identity
+                nn.init.zeros_(parameter)

@@ -1,0 +1,109 @@
+"""A clip as an array: load its frames, interpolate them in time, resize them."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pipeline import frames
+from pipeline.errors import InputError
+
+
+class Recording(Sequence[np.ndarray]):
+    """Frames of one clip from onset to offset, uint8 (H, W, 3) RGB, each read when it is asked for.
+
+    Raises
+    ------
+    InputError
+        When a frame is asked for that is missing, unreadable, or of another size than the frames before it.
+    """
+
+    def __init__(self, folder: Path, onset: int, offset: int) -> None:
+        self.folder = folder
+        self.onset = onset
+        self.offset = offset
+        self._files = frames.numbered(folder)
+        self._shape: tuple[int, ...] | None = None
+        self._read = lru_cache(maxsize=2)(self._read)  # neighbours in time are the only frames needed twice
+
+    def __len__(self) -> int:
+        return self.offset - self.onset + 1
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self._read(self.onset + index)
+
+    def _read(self, number: int) -> np.ndarray:
+        if number not in self._files:
+            raise InputError(
+                f"{self.folder}: expected frames {self.onset} to {self.offset}, but frame {number} is missing. "
+                "Copy the clip again from the dataset, or list it under `exclude`."
+            )
+        image = frames.read(self._files[number])
+        self._shape = self._shape or image.shape
+        if image.shape != self._shape:
+            raise InputError(
+                f"{self._files[number]}: expected {self._shape[1]} x {self._shape[0]} px like the frames before it, "
+                f"found {image.shape[1]} x {image.shape[0]} px"
+            )
+        return image
+
+
+def interpolate(clip: Sequence[np.ndarray], count: int) -> np.ndarray:
+    """Linear interpolation in time (section 4.1): `count` frames, evenly spaced from the first to the last.
+
+    Output k is the clip at time k (n - 1) / (count - 1), in frames. The first and last output equal the first and
+    last frame bit for bit, as does every output that falls on a frame; the others are the weighted mean of their two
+    neighbours in float64, rounded once to the nearest integer (halves to even).
+
+    Parameters
+    ----------
+    clip
+        n >= 2 frames, uint8 (H, W, 3); indexed in ascending order, at most two held at a time.
+    count
+        Number of frames wanted, at least 2.
+
+    Returns
+    -------
+    uint8 (count, H, W, 3).
+    """
+    if len(clip) < 2 or count < 2:
+        raise ValueError(f"interpolation needs at least 2 frames, got {len(clip)}, and gives at least 2, not {count}")
+    out = []
+    for k in range(count):
+        # Integer arithmetic decides which outputs fall on a frame; a float could miss by one rounding.
+        before, remainder = divmod(k * (len(clip) - 1), count - 1)
+        if remainder == 0:
+            out.append(clip[before])
+            continue
+        weight = remainder / (count - 1)
+        blend = (1.0 - weight) * clip[before] + weight * clip[before + 1]
+        out.append(np.rint(blend).astype(np.uint8))
+    return np.stack(out)
+
+
+def resize(clip: np.ndarray, size: int) -> np.ndarray:
+    """Resize every frame to size x size pixels: uint8 (F, H, W, 3) -> uint8 (F, size, size, 3).
+
+    Each axis by itself: averaged over the area of the new pixel where the axis shrinks (no aliasing), bicubic where
+    it grows. Float arithmetic, rounded once; an axis that has the right length already is left as it is.
+    """
+    return np.stack([_resize_frame(frame, size) for frame in clip])
+
+
+def _resize_frame(frame: np.ndarray, size: int) -> np.ndarray:
+    height, width = frame.shape[:2]
+    image = frame.astype(np.float32)
+    if height != size:
+        image = cv2.resize(image, (width, size), interpolation=_filter(height, size))
+    if width != size:
+        image = cv2.resize(image, (size, size), interpolation=_filter(width, size))
+    return np.rint(image).clip(0, 255).astype(np.uint8)
+
+
+def _filter(before: int, after: int) -> int:
+    return cv2.INTER_AREA if after < before else cv2.INTER_CUBIC
+

@@ -1,0 +1,57 @@
+"""Join the predictions of all folds and score them."""
+
+import json
+
+import click
+import pandas as pd
+import torch
+
+from pipeline import metrics, paths
+from pipeline import params as parameters
+from pipeline.errors import InputError
+from pipeline.loso import join
+from pipeline.outputs import staged
+from stages.command import stage
+
+
+@stage
+def main() -> None:
+    """Metrics are pooled: every clip counts once, whichever fold predicted it."""
+    params = parameters.load(paths.PARAMS)
+    name = params.dataset
+    classes = json.loads(paths.classes(name).read_text())
+    clips = pd.read_csv(paths.clips(name), dtype={"clip": str, "subject": str})
+    # The subjects of params.yaml, not the files in the folder: folds of an earlier, longer list stay on disk.
+    folds = {subject: pd.read_csv(paths.fold(name, subject), dtype={"clip": str, "subject": str}) for subject in params.folds}
+    predictions = join(clips[clips["subject"].isin(params.folds)], folds)
+    if len(params.folds) < len(params.subjects):
+        click.echo(
+            f"Warning: partial results: {len(params.folds)} of {len(params.subjects)} folds, "
+            f"{len(predictions)} of {len(clips)} clips (held_out: {', '.join(params.folds)})",
+            err=True,
+        )
+    _warn_of_mixed_devices(params)
+    scores = metrics.scores(metrics.confusion_matrix(predictions["label"], predictions["predicted"], classes))
+    targets = [paths.predictions(name), paths.metrics(name), paths.confusion(name), paths.per_subject(name)]
+    with staged(paths.partial("aggregate", name), *targets) as [all_predictions, scalars, confusion, per_subject]:
+        predictions.to_csv(all_predictions, index=False)
+        scalars.write_text(json.dumps(scores, indent=2) + "\n")
+        pairs = predictions[["label", "predicted"]].rename(columns={"label": "actual"})
+        pairs.to_csv(confusion, index=False)
+        metrics.per_subject(predictions).to_csv(per_subject, index=False)
+    click.echo(f"{name}: {len(predictions)} clips, " + ", ".join(f"{key} {value:.4f}" for key, value in scores.items()))
+
+
+def _warn_of_mixed_devices(params: parameters.Params) -> None:
+    """Folds are reproducible on one kind of device; a study that mixes kinds is not."""
+    kinds: dict[str, list[str]] = {}
+    for subject in params.folds:
+        model = torch.load(paths.model(params.dataset, subject), map_location="cpu", weights_only=True)
+        kinds.setdefault(model["device"], []).append(subject)
+    if len(kinds) > 1:
+        found = "; ".join(f"{kind}: {', '.join(subjects)}" for kind, subjects in sorted(kinds.items()))
+        click.echo(f"Warning: the folds were trained on different kinds of device ({found})", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""Resize every frame to S x S pixels."""
+
+import pandas as pd
+
+from pipeline import clipstore, paths, video
+from pipeline import params as parameters
+from pipeline.outputs import staged
+from stages.command import progress, stage
+
+
+@stage
+def main() -> None:
+    """Resize with antialiasing (section 4.1), one clip in memory at a time."""
+    params = parameters.load(paths.PARAMS)
+    clips = list(pd.read_csv(paths.clips(params.dataset), dtype={"clip": str})["clip"])
+    bar = progress(params, "resize", "clip", len(clips))
+    target = paths.resized(params.dataset)
+    with (
+        clipstore.reading(paths.interpolated(params.dataset)) as source,
+        staged(paths.partial("resize", params.dataset), target) as [path],
+    ):
+        resized = (video.resize(source[clip][:], params.resize.size) for clip in bar(clips))
+        clipstore.write_stack(path, "frames", clips, resized)
+
+
+if __name__ == "__main__":
+    main()

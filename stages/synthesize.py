@@ -1,0 +1,28 @@
+"""Write the embedded dataset in the layout of CASME II."""
+
+from dataclasses import asdict
+
+from pipeline import paths
+from pipeline import params as parameters
+from pipeline.datasets import synthetic
+from pipeline.errors import InputError
+from pipeline.outputs import staged
+from stages.command import progress, stage
+
+
+@stage
+def main() -> None:
+    """Procedural faces with known motion, so that the whole pipeline runs without any licensed data."""
+    params = parameters.load(paths.PARAMS)
+    settings = params.synthesize
+    bar = progress(params, "synthesize", "clip", settings.clips)
+    with staged(paths.partial("synthesize"), paths.SYNTHETIC) as [folder]:
+        try:
+            for _ in bar(synthetic.write_tree(folder, **asdict(settings))):
+                pass
+        except ValueError as error:
+            raise InputError(f"{paths.PARAMS}: synthesize: {error}") from error
+
+
+if __name__ == "__main__":
+    main()

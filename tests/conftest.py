@@ -1,0 +1,68 @@
+"""Small dataset trees to test with."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+COLUMNS = (
+    "Subject",
+    "Filename",
+    "Unnamed: 2",
+    "OnsetFrame",
+    "ApexFrame",
+    "OffsetFrame",
+    "Unnamed: 6",
+    "Action Units",
+    "Estimated Emotion",
+)
+
+
+class Casme2Tree:
+    """A CASME II tree under construction: change `rows` and files, then `write_annotation`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.annotation = root / "CASME2-coding-20140508.xlsx"
+        self.rows: list[dict] = []
+
+    def add(self, subject=1, name="EP01_01", onset=8, apex=10, offset=12, label="disgust", frames=None):
+        """Add a row and its frames (onset to offset unless `frames` lists others)."""
+        self.rows.append(
+            {
+                "Subject": subject,
+                "Filename": name,
+                "OnsetFrame": onset,
+                "ApexFrame": apex,
+                "OffsetFrame": offset,
+                "Action Units": "4",
+                "Estimated Emotion": label,
+            }
+        )
+        folder = self.folder(subject, name)
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in range(onset, offset + 1) if frames is None else frames:
+            write_frame(folder / f"reg_img{number}.jpg", number)
+        return folder
+
+    def folder(self, subject=1, name="EP01_01") -> Path:
+        return self.root / "Cropped" / f"sub{int(subject):02d}" / name
+
+    def write_annotation(self):
+        pd.DataFrame(self.rows, columns=list(COLUMNS)).to_excel(self.annotation, index=False)
+
+
+def write_frame(path: Path, seed: int, height: int = 40, width: int = 30):
+    """A smooth random picture; raises where OpenCV would silently write nothing."""
+    noise = np.random.default_rng(seed).uniform(0, 255, (height, width, 3)).astype(np.float32)
+    assert cv2.imwrite(str(path), cv2.GaussianBlur(noise, (0, 0), 2).astype(np.uint8))
+
+
+@pytest.fixture
+def tree(tmp_path) -> Casme2Tree:
+    """An empty CASME II tree."""
+    root = tmp_path / "casme2"
+    root.mkdir()
+    return Casme2Tree(root)

@@ -1,0 +1,117 @@
+"""Every wrong value in params.yaml is one clear error; right ones come out typed."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline import params
+from pipeline.errors import InputError
+
+COMMITTED = Path(__file__).parents[1] / "params.yaml"
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Load the committed params.yaml with some values replaced; `...` removes a key."""
+
+    def load(**changes):
+        yaml = YAML(typ="safe", pure=True)
+        document = yaml.load(COMMITTED)
+        for path, value in changes.items():
+            *sections, key = path.split("__")
+            node = document
+            for section in sections:
+                node = node[section]
+            if value is ...:
+                del node[key]
+            else:
+                node[key] = value
+        file = tmp_path / "params.yaml"
+        yaml.dump(document, file)
+        return params.load(file)
+
+    return load
+
+
+def test_the_committed_file_is_valid_and_frozen(load):
+    loaded = load()
+    assert loaded.lambda_ == 1e-8
+    assert loaded.train.augmentation.scales == (0.9, 1.0, 1.1)
+    assert loaded.folds == loaded.subjects
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        loaded.seed = 1
+
+
+def test_a_float_as_dvc_writes_it_is_a_float(tmp_path):
+    file = tmp_path / "params.yaml"
+    text = COMMITTED.read_text()
+    assert "lambda: 1.0e-8" in text
+    file.write_text(text.replace("lambda: 1.0e-8", "lambda: 1e-07"))
+    assert params.load(file).lambda_ == 1e-7
+
+
+def test_a_whole_number_is_a_float_where_one_is_expected(load):
+    assert load(**{"lambda": 0}).lambda_ == 0.0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"train__lr": -0.1}, ["train.lr", "greater than 0", "-0.1"]),
+        ({"train__lr": "fast"}, ["train.lr", "number", "'fast'"]),
+        ({"lambda": "1e-8"}, ["lambda", "number", "'1e-8'"]),
+        ({"lambda": -1e-8}, ["lambda", "greater than or equal to 0"]),
+        ({"lambda": float("nan")}, ["lambda", "finite"]),
+        ({"lambda": True}, ["lambda", "number", "True"]),
+        ({"seed": 1.5}, ["seed", "integer", "1.5"]),
+        ({"train__epochs": 0}, ["train.epochs", "greater than or equal to 1"]),
+        ({"train__epochs": True}, ["train.epochs", "integer"]),
+        ({"model__spatial_attention": "no"}, ["model.spatial_attention", "boolean", "'no'"]),
+        ({"model__readout": "first"}, ["model.readout", "last", "mean", "'first'"]),
+        ({"flow__method": "flownet"}, ["flow.method", "dis", "farneback", "'flownet'"]),
+        ({"flow__method": "diss"}, ["did you mean dis?"]),
+        ({"dataset": "casme3"}, ["dataset", "casme2", "synthetic", "'casme3'"]),
+        ({"train__epoch": 3}, ["train.epoch", "unknown key"]),
+        ({"lamda": 1.0}, ["lamda", "unknown key", "did you mean lambda?"]),
+        ({"seed": ...}, ["seed", "missing"]),
+        ({"lambda": ...}, ["lambda", "missing"]),
+        ({"raw": "recordings/casme2"}, ["raw", "absolute", "'recordings/casme2'"]),
+        ({"raw": "data/../../elsewhere"}, ["raw", "'..'"]),
+        ({"subjects": ["sub01", "sub01"]}, ["subjects", "twice"]),
+        ({"subjects": ["sub01"]}, ["subjects", "at least 2"]),
+        ({"subjects": [1, 2]}, ["subjects.0", "string", "1"]),
+        ({"held_out": ["sub09"]}, ["held_out", "sub09"]),
+        ({"held_out": []}, ["held_out"]),
+        ({"held_out": "some"}, ["held_out", "all"]),
+        ({"train__augmentation__crop": 180}, ["train.augmentation.crop", "173", "180"]),
+        ({"train__augmentation__scales": []}, ["train.augmentation.scales", "at least 1"]),
+        ({"train__augmentation__scales": [0.0]}, ["train.augmentation.scales.0", "greater than 0"]),
+        ({"runtime__device": "gpu"}, ["runtime.device", "cuda", "'gpu'"]),
+    ],
+)
+def test_a_wrong_value_names_key_value_and_what_is_allowed(load, change, message):
+    with pytest.raises(InputError) as error:
+        load(**change)
+    for part in message:
+        assert part in str(error.value)
+
+
+def test_all_faults_are_reported_at_once(load):
+    with pytest.raises(InputError) as error:
+        load(seed="x", train__lr=-1, flow__method="none")
+    assert {"seed", "train.lr", "flow.method"} <= set(str(error.value).replace(":", " ").split())
+
+
+@pytest.mark.parametrize("text", ["lambda: [", "just words", "- a\n- b\n", ""])
+def test_a_file_that_is_no_mapping_is_an_error(tmp_path, text):
+    file = tmp_path / "params.yaml"
+    file.write_text(text)
+    with pytest.raises(InputError, match=r"params\.yaml"):
+        params.load(file)
+
+
+def test_a_missing_file_is_an_error(tmp_path):
+    with pytest.raises(InputError, match="expected a YAML file"):
+        params.load(tmp_path / "params.yaml")
