@@ -53,9 +53,7 @@ def apply(flow: Tensor, chosen: Sequence[View], size: int) -> Tensor:
     for scale, flip in sorted({(view.scale, view.flip) for view in chosen}):  # at most a handful of groups
         group = [n for n, view in enumerate(chosen) if (view.scale, view.flip) == (scale, flip)]
         scaled = rescale(flow[group], scale)
-        cut = torch.stack(
-            [crop(clip, chosen[n].corner, size) for n, clip in zip(group, scaled, strict=True)]
-        )
+        cut = torch.stack([crop(clip, chosen[n].corner, size) for n, clip in zip(group, scaled, strict=True)])
         out[group] = mirror(cut) if flip else cut
     return out
 

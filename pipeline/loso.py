@@ -48,6 +48,8 @@ def join(clips: pd.DataFrame, folds: Mapping[str, pd.DataFrame]) -> pd.DataFrame
     if faults:
         raise InputError(
             "expected one prediction for every clip of the folds "
-            f"{', '.join(folds)}, found:\n  " + "\n  ".join(faults) + "\nRun `dvc repro`, which trains what is out of date."
+            f"{', '.join(folds)}, found:\n  "
+            + "\n  ".join(faults)
+            + "\nRun `dvc repro`, which trains what is out of date."
         )
     return clips[["clip"]].merge(predictions, on="clip", validate="one_to_one")

@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.errors import InputError
@@ -37,7 +37,7 @@ def staged(folder: Path, *targets: Path) -> Iterator[list[Path]]:
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.is_dir():  # a folder cannot be renamed over one that holds files
                 shutil.rmtree(target)
-            os.replace(path, target)
+            path.replace(target)
     except OSError as error:
         if error.errno in _NO_ROOM:
             names = ", ".join(str(target) for target in targets)
@@ -61,7 +61,5 @@ def _flush(path: Path) -> None:
 
 
 def _remove_if_empty(folder: Path) -> None:
-    try:
+    with suppress(OSError):  # another stage is at work in it
         folder.rmdir()
-    except OSError:  # another stage is at work in it
-        pass

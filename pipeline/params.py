@@ -86,6 +86,8 @@ class Model:
 
     spatial_attention: bool
     temporal_attention: bool
+    pooling: Positive
+    regions: Positive
     readout: Literal["last", "mean"]
 
 

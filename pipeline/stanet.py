@@ -11,6 +11,8 @@ Where the paper is silent, this is what was chosen:
 - Backbone: five convolutions with batch normalisation and ReLU, 0.6 M parameters. Adjacent frames of a
   micro-expression differ by a few hundredths of a pixel, so the flow itself is batch-normalised first; without that it
   vanishes at the paper's learning rate.
+- Pooling: averages over 3 x 3 parts of the face, joined by a linear layer. Where something moves is half of what an
+  action unit is; a global average forgets it, and what is left had to be learned from the borders of the maps.
 - Temporal attention branch: an LSTM of its own with D = 16 hidden values. Eq. 3 passes a dot product over D values
   through tanh: with D = 128 it saturates at once, all affinities are 1 and all weights 1 / T; the smaller D, the more
   of the range in the paper's Figure 7 the weights can use.
@@ -26,6 +28,8 @@ from torch.nn import functional
 
 _WIDTHS = (16, 32, 64)  # channels of L1, L2, L3
 _TOP = (64, 96)  # channels of the convolutions behind the attention
+_SMALLEST = 32  # side of the pooled flow whose third feature map is 4 x 4, the least that the branch can halve twice
+_FEATURES = 96  # C', values of f(x_i)
 _BRANCH = 16  # D, hidden values of the temporal attention branch
 _TRUNK = 96  # hidden values of the temporal attention module's trunk
 
@@ -50,6 +54,10 @@ class STANet(nn.Module):
         K, number of classes.
     spatial_attention, temporal_attention
         False removes the branch and changes nothing else.
+    pooling
+        The flow is averaged over pooling x pooling pixels before the first convolution; 1 leaves it as it is.
+    regions
+        f(x_i) is made of the averages over regions x regions parts of the face; 1 is global average pooling.
     readout
         y is the last state of the trunk, or the mean of its states over time.
     seed
@@ -63,19 +71,24 @@ class STANet(nn.Module):
         *,
         spatial_attention: bool = True,
         temporal_attention: bool = True,
+        pooling: int = 2,
+        regions: int = 3,
         readout: Literal["last", "mean"] = "mean",
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.spatial = SpatialAttentionModule(spatial_attention)
-        self.temporal = TemporalAttentionModule(_TOP[-1], temporal_attention, readout)
+        self.smallest = _SMALLEST * pooling
+        self.spatial = SpatialAttentionModule(spatial_attention, pooling, regions)
+        self.temporal = TemporalAttentionModule(_FEATURES, temporal_attention, readout)
         self.classifier = nn.Linear(_TRUNK, classes)
         _initialise(self, seed)
 
     def forward(self, flow: Tensor) -> STANetOutput:
-        """Classify clips of optical flow: (N, T, 2, H, W), in pixels; H and W at least 32."""
-        if flow.dim() != 5 or flow.shape[2] != 2 or min(flow.shape[3:]) < 32:
-            raise ValueError(f"expected flow of shape (N, T, 2, H, W), H and W at least 32, got {tuple(flow.shape)}")
+        """Classify clips of optical flow: (N, T, 2, H, W), in pixels; H and W at least 32 after pooling."""
+        if flow.dim() != 5 or flow.shape[2] != 2 or min(flow.shape[3:]) < self.smallest:
+            raise ValueError(
+                f"expected flow of shape (N, T, 2, H, W), H and W at least {self.smallest}, got {tuple(flow.shape)}"
+            )
         clips, frames = flow.shape[:2]
         features, mask = self.spatial(flow.flatten(0, 1))  # (N T, C'), (N T, C, h, w)
         summary, weights = self.temporal(features.unflatten(0, (clips, frames)))  # (N, D'), (N, T)
@@ -86,8 +99,9 @@ class STANet(nn.Module):
 class SpatialAttentionModule(nn.Module):
     """F (section 3.1): one feature vector f(x_i) per flow frame."""
 
-    def __init__(self, attention: bool) -> None:
+    def __init__(self, attention: bool, pooling: int, regions: int) -> None:
         super().__init__()
+        self.average = nn.AvgPool2d(pooling)
         self.normalise = nn.BatchNorm2d(2, affine=False)  # level1 has a scale of its own
         self.level1 = _convolution(2, _WIDTHS[0], size=5, stride=2)
         self.level2 = nn.Sequential(nn.AvgPool2d(2), _convolution(_WIDTHS[0], _WIDTHS[1]))
@@ -95,16 +109,20 @@ class SpatialAttentionModule(nn.Module):
         self.attention = SpatialAttention(_WIDTHS[2]) if attention else None
         self.level4 = _convolution(_WIDTHS[2], _TOP[0], stride=2)
         self.level5 = _convolution(_TOP[0], _TOP[1], stride=2)
+        self.regions = nn.Sequential(nn.AdaptiveAvgPool2d(regions), nn.Flatten())
+        self.features = nn.Linear(_TOP[1] * regions**2, _FEATURES)
 
     def forward(self, flow: Tensor) -> tuple[Tensor, Tensor | None]:
         """(M, 2, H, W) -> f (M, C') and mask (M, C, h, w), or None without attention."""
-        flow = flow.contiguous(memory_format=torch.channels_last)  # the layout that convolutions are fastest in
-        maps = self.level3(self.level2(self.level1(self.normalise(flow))))  # L3(x_i): (M, C, h, w)
+        flow = self.normalise(self.average(flow)).contiguous(
+            memory_format=torch.channels_last
+        )  # what convolutions are fastest in
+        maps = self.level3(self.level2(self.level1(flow)))  # L3(x_i): (M, C, h, w)
         mask = None
         if self.attention is not None:
             mask = self.attention(maps)
             maps = (1 + mask) * maps  # Eq. 2
-        return self.level5(self.level4(maps)).mean(dim=(2, 3)), mask  # global average pooling
+        return self.features(self.regions(self.level5(self.level4(maps)))), mask
 
 
 class SpatialAttention(nn.Module):

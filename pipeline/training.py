@@ -7,7 +7,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,6 @@ from torch.nn import functional
 from pipeline import augmentation
 from pipeline.augmentation import TEST_VIEW, View
 from pipeline.stanet import STANet, mask_l1, stanet_loss
-
 
 CURVE_COLUMNS = ("epoch", "loss", "cross_entropy", "mask_l1", "accuracy")
 
@@ -81,7 +80,9 @@ def resolve_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"runtime.device is {name}, but PyTorch sees {torch.cuda.device_count()} CUDA devices; use auto")
+        raise ValueError(
+            f"runtime.device is {name}, but PyTorch sees {torch.cuda.device_count()} CUDA devices; use auto"
+        )
     return device
 
 
@@ -159,9 +160,7 @@ def predict(model: STANet, flow: Tensor, *, crop: int, batch_size: int, device: 
     return np.concatenate(rows)
 
 
-def _batches(
-    clips: int, settings: Settings, generator: torch.Generator
-) -> Iterator[tuple[Tensor, list[View]]]:
+def _batches(clips: int, settings: Settings, generator: torch.Generator) -> Iterator[tuple[Tensor, list[View]]]:
     """One epoch in a random order: clip numbers (B,) and their views."""
     count = len(settings.views)
     if settings.every_view:

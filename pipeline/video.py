@@ -106,4 +106,3 @@ def _resize_frame(frame: np.ndarray, size: int) -> np.ndarray:
 
 def _filter(before: int, after: int) -> int:
     return cv2.INTER_AREA if after < before else cv2.INTER_CUBIC
-

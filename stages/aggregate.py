@@ -8,7 +8,6 @@ import torch
 
 from pipeline import metrics, paths
 from pipeline import params as parameters
-from pipeline.errors import InputError
 from pipeline.loso import join
 from pipeline.outputs import staged
 from stages.command import stage
@@ -22,7 +21,9 @@ def main() -> None:
     classes = json.loads(paths.classes(name).read_text())
     clips = pd.read_csv(paths.clips(name), dtype={"clip": str, "subject": str})
     # The subjects of params.yaml, not the files in the folder: folds of an earlier, longer list stay on disk.
-    folds = {subject: pd.read_csv(paths.fold(name, subject), dtype={"clip": str, "subject": str}) for subject in params.folds}
+    folds = {
+        subject: pd.read_csv(paths.fold(name, subject), dtype={"clip": str, "subject": str}) for subject in params.folds
+    }
     predictions = join(clips[clips["subject"].isin(params.folds)], folds)
     if len(params.folds) < len(params.subjects):
         click.echo(

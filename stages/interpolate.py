@@ -1,7 +1,9 @@
 """Interpolate every clip to F frames between onset and offset."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipeline import clipstore, paths, video
@@ -17,7 +19,7 @@ def main() -> None:
     clips = pd.read_csv(paths.clips(params.dataset), dtype={"clip": str, "frames": str})
     bar = progress(params, "interpolate", "clip", len(clips))
 
-    def interpolated(clip):
+    def interpolated(clip: Any) -> tuple[str, np.ndarray]:
         recording = video.Recording(Path(params.raw) / clip.frames, clip.onset, clip.offset)
         return clip.clip, video.interpolate(recording, params.interpolation.frames)
 

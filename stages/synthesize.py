@@ -2,8 +2,8 @@
 
 from dataclasses import asdict
 
-from pipeline import paths
 from pipeline import params as parameters
+from pipeline import paths
 from pipeline.datasets import synthetic
 from pipeline.errors import InputError
 from pipeline.outputs import staged

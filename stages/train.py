@@ -57,7 +57,9 @@ def _train(
     with clipstore.reading(paths.flow(params.dataset)) as file:
         flow = torch.from_numpy(_read(file, list(train["clip"])))
         held_out = torch.from_numpy(_read(file, list(test["clip"])))
-        estimator = {key: value.item() if hasattr(value, "item") else value for key, value in file["flow"].attrs.items()}
+        estimator = {
+            key: value.item() if hasattr(value, "item") else value for key, value in file["flow"].attrs.items()
+        }
     augment = params.train.augmentation
     settings = training.Settings(
         model=asdict(params.model),
@@ -93,7 +95,7 @@ def _train(
         },
         "frames": flow.shape[1] + 1,
         "size": flow.shape[-1],
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+        "versions": {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__},
         "device": device.type,
     }
     return fold, description

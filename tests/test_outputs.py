@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -83,8 +84,10 @@ def _write_more_than_allowed(folder):
 
 def test_hdf5_that_does_not_fit_is_the_same_error(tmp_path):
     # A limit on the size of files makes the operating system refuse a real write of the HDF5 library.
-    code = f"import pathlib, {__name__.split('.')[-1]} as t; t._write_more_than_allowed(pathlib.Path({str(tmp_path)!r}))"
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), os.getcwd()])}
+    code = (
+        f"import pathlib, {__name__.split('.')[-1]} as t; t._write_more_than_allowed(pathlib.Path({str(tmp_path)!r}))"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(Path.cwd())])}
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert result.returncode == 1
     assert "InputError: cannot write" in result.stderr and "clips.h5" in result.stderr

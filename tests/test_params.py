@@ -47,8 +47,8 @@ def test_the_committed_file_is_valid_and_frozen(load):
 def test_a_float_as_dvc_writes_it_is_a_float(tmp_path):
     file = tmp_path / "params.yaml"
     text = COMMITTED.read_text()
-    assert "lambda: 1.0e-8" in text
-    file.write_text(text.replace("lambda: 1.0e-8", "lambda: 1e-07"))
+    assert "lambda: 1e-08" in text
+    file.write_text(text.replace("lambda: 1e-08", "lambda: 1e-07"))
     assert params.load(file).lambda_ == 1e-7
 
 

@@ -62,10 +62,7 @@ def refuse_links(root: Path) -> None:
         Names every linked folder.
     """
     links = [
-        Path(folder, name)
-        for folder, names, _ in os.walk(root)
-        for name in names
-        if Path(folder, name).is_symlink()
+        Path(folder, name) for folder, names, _ in os.walk(root) for name in names if Path(folder, name).is_symlink()
     ]
     if links:
         raise InputError(

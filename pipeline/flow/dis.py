@@ -3,6 +3,7 @@
 Kroeger et al., Fast Optical Flow using Dense Inverse Search, ECCV 2016, doi:10.1007/978-3-319-46493-0_29.
 """
 
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -34,5 +35,5 @@ class Estimator:
         search.setPatchStride(int(self.settings["patch_stride"]))
         search.setVariationalRefinementIterations(int(self.settings["variational_refinement_iterations"]))
         grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
-        flow = [search.calc(first, second, None) for first, second in zip(grey, grey[1:], strict=False)]
+        flow = [search.calc(first, second, None) for first, second in pairwise(grey)]
         return np.stack(flow).transpose(0, 3, 1, 2)

@@ -3,6 +3,7 @@
 Farneback, Two-Frame Motion Estimation Based on Polynomial Expansion, SCIA 2003, doi:10.1007/3-540-45103-X_50.
 """
 
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -39,6 +40,6 @@ class Estimator:
                 self.settings["polynomial_sigma"],
                 0,
             )
-            for first, second in zip(grey, grey[1:], strict=False)
+            for first, second in pairwise(grey)
         ]
         return np.stack(flow).transpose(0, 3, 1, 2)

@@ -1,7 +1,5 @@
 """CASME II trees as they come, and everything that can be wrong with one."""
 
-import os
-
 import pandas as pd
 import pytest
 
@@ -185,7 +183,7 @@ def test_a_tree_that_cannot_be_written_is_read_and_left_alone(tree):
     tree.write_annotation()
     before = {path: (path.stat().st_mtime_ns, path.is_file() and path.read_bytes()) for path in tree.root.rglob("*")}
     for path in [tree.root, *before]:
-        os.chmod(path, path.stat().st_mode & ~0o222)
+        path.chmod(path.stat().st_mode & ~0o222)
     assert len(casme2.read(tree.root).table) == 1
     after = {path: (path.stat().st_mtime_ns, path.is_file() and path.read_bytes()) for path in tree.root.rglob("*")}
     assert after == before

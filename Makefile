@@ -1,0 +1,25 @@
+# `make repro` runs the pipeline, `make test` its tests; each sets up what is missing.
+
+PYTHON ?= python3
+READY := .venv/.ready
+
+.PHONY: repro test
+.DELETE_ON_ERROR:
+
+repro: $(READY)
+	@.venv/bin/python -m dvc repro
+
+test: $(READY)
+	@.venv/bin/python -m ruff check
+	@.venv/bin/python -m pytest
+
+$(READY): requirements.txt constraints.txt
+	@command -v git >/dev/null || { echo "git is missing: install it, DVC keeps its experiments there" >&2; exit 1; }
+	@git rev-parse --git-dir >/dev/null 2>&1 || { echo "this folder is no git repository: get it with git clone" >&2; exit 1; }
+	@command -v "$(PYTHON)" >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11 or newer, or say make PYTHON=/path/to/python" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is too old: install Python 3.11 or newer, or say make PYTHON=/path/to/python" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv is missing: install it (Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@echo "Setting up .venv (some minutes; on Linux torch brings CUDA, several GB)"
+	@"$(PYTHON)" -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@

@@ -1,0 +1,56 @@
+"""OpenCV's estimators: direction, sign and scale of the flow, and sub-pixel accuracy."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline import flow
+
+WEIGHTS = Path("weights/none")
+
+
+def texture(height=192, width=160, seed=0):
+    noise = np.random.default_rng(seed).uniform(-1, 1, (height, width, 3)).astype(np.float32)
+    smooth = cv2.GaussianBlur(noise, (0, 0), 2.5)
+    return (128 + 60 * smooth / smooth.std() / 2).clip(0, 255)
+
+
+def translated(image, u, v):
+    matrix = np.float32([[1, 0, u], [0, 1, v]])
+    size = (image.shape[1], image.shape[0])
+    return cv2.warpAffine(image, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+
+
+@pytest.mark.parametrize("method", ["dis", "farneback"])
+@pytest.mark.parametrize(("u", "v"), [(0.5, 0.0), (0.0, -0.3), (1.5, 0.8)])
+def test_flow_is_right_and_down_in_pixels(method, u, v):
+    image = texture()
+    frames = np.stack([image, translated(image, u, v), image]).astype(np.uint8)
+    out = flow.estimator(method, WEIGHTS, "cpu")(frames)
+    assert out.shape == (2, 2, 192, 160) and out.dtype == np.float32
+    inside = out[:, :, 24:-24, 24:-24]
+    np.testing.assert_allclose(inside[0].mean(axis=(1, 2)), [u, v], atol=0.06)
+    np.testing.assert_allclose(inside[1].mean(axis=(1, 2)), [-u, -v], atol=0.06)
+
+
+@pytest.mark.parametrize("method", ["dis", "farneback"])
+def test_the_bytes_do_not_depend_on_the_number_of_threads(method):
+    frames = np.stack([texture(), translated(texture(), 0.4, 0.2)]).astype(np.uint8)
+    before = cv2.getNumThreads()
+    try:
+        results = []
+        for threads in (1, 2, 5):
+            cv2.setNumThreads(threads)
+            results.append(flow.estimator(method, WEIGHTS, "cpu")(frames).tobytes())
+    finally:
+        cv2.setNumThreads(before)
+    assert len(set(results)) == 1
+
+
+def test_every_method_has_a_module_and_settings():
+    for method in flow.METHODS:
+        assert (Path(flow.__file__).parent / f"{method}.py").exists()
+    for method in ("dis", "farneback"):
+        assert flow.estimator(method, WEIGHTS, "cpu").settings["method"] == method

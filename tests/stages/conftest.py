@@ -1,0 +1,120 @@
+"""A clone of this repository with a tiny study in it, run once and copied for every test."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tiny import shrink
+
+ROOT = Path(__file__).parents[2]
+
+
+class Workspace:
+    """A checkout in which DVC can be run."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        # Whatever .venv the checkout has, stages of the copy run this Python: there is no .venv above it.
+        self.environment = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_AUTHOR_NAME": "Test",
+            "GIT_AUTHOR_EMAIL": "test@example.org",
+            "GIT_COMMITTER_NAME": "Test",
+            "GIT_COMMITTER_EMAIL": "test@example.org",
+        }
+
+    def start(self, *command: str) -> subprocess.Popen:
+        """Start a command in a process group of its own."""
+        return subprocess.Popen(
+            command,
+            cwd=self.root,
+            env=self.environment,
+            start_new_session=True,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def run(self, *command: str, fails: bool = False) -> str:
+        """Run a command to its end; stdout and stderr together."""
+        process = self.start(*command)
+        output, _ = process.communicate()
+        assert (process.returncode != 0) == fails, output
+        return output
+
+    def dvc(self, *arguments: str, fails: bool = False) -> str:
+        return self.run(sys.executable, "-m", "dvc", *arguments, fails=fails)
+
+    def stage(self, name: str, *arguments: str, fails: bool = False) -> str:
+        """Run a stage's script without DVC."""
+        return self.run("stages/python", "-m", f"stages.{name}", *arguments, fails=fails)
+
+    def edit(self, old: str, new: str, file: str = "params.yaml") -> None:
+        path = self.root / file
+        text = path.read_text()
+        assert text.count(old) == 1, f"{old!r} is not exactly once in {file}"
+        path.write_text(text.replace(old, new))
+
+    def read(self, file: str) -> bytes:
+        return (self.root / file).read_bytes()
+
+    def outputs(self) -> dict[str, bytes]:
+        """Bytes of every derived file."""
+        files = (file for folder in ("data", "models", "results") for file in (self.root / folder).rglob("*"))
+        return {file.relative_to(self.root).as_posix(): file.read_bytes() for file in files if file.is_file()}
+
+    def commit(self) -> None:
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--message", "state")
+
+
+def ran(output: str) -> set[str]:
+    """Names of the stages that DVC ran, rather than skipped or restored."""
+    return set(re.findall(r"Running stage '(.+?)'", output))
+
+
+@pytest.fixture(scope="session")
+def clean(tmp_path_factory) -> Workspace:
+    """A clone of the working tree with tiny parameters, nothing run yet."""
+    workspace = Workspace(tmp_path_factory.mktemp("clean") / "clone")
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (workspace.root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, workspace.root / name)
+    shrink(workspace.root / "params.yaml")
+    workspace.run("git", "init", "--quiet")
+    workspace.commit()
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def finished(clean, tmp_path_factory) -> Workspace:
+    """The tiny study after `dvc repro`, committed; not to be changed."""
+    workspace = copy_of(clean, tmp_path_factory.mktemp("finished"))
+    workspace.dvc("repro")
+    workspace.commit()
+    return workspace
+
+
+@pytest.fixture
+def workspace(finished, tmp_path) -> Workspace:
+    """A finished study to do with as one likes."""
+    return copy_of(finished, tmp_path)
+
+
+def copy_of(workspace: Workspace, folder: Path) -> Workspace:
+    shutil.copytree(workspace.root, folder / "clone", symlinks=True)
+    return Workspace(folder / "clone")

@@ -1,0 +1,183 @@
+"""dvc.yaml names everything that a stage depends on: its modules, transitively, and its parameters."""
+
+import ast
+import dataclasses
+import hashlib
+import typing
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline import flow, params
+
+ROOT = Path(__file__).parents[1]
+
+# Modules whose change cannot change the bytes of an output; what only they import is exempt with them.
+EXEMPT = {
+    "pipeline/errors.py": "the text of errors: a stage that fails has no output",
+    "pipeline/outputs.py": "moves finished files into place, whatever is in them",
+    "pipeline/params.py": "a change of a value is tracked by `params`; a change of the checks makes no output",
+    "pipeline/paths.py": "a change of a path is a change of `deps` and `outs`",
+    "stages/command.py": "progress display and the form of errors",
+    "stages/__init__.py": "empty",
+    "pipeline/__init__.py": "empty",
+}
+
+STAGES = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
+
+
+def imports(path: Path) -> set[str]:
+    """Files of this repository that a module imports, as names relative to the root."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            # `from package import name`: the module `package.name` where there is one, otherwise the package itself.
+            modules = [
+                f"{node.module}.{alias.name}" if file_of(f"{node.module}.{alias.name}") else node.module
+                for alias in node.names
+            ]
+        else:
+            continue
+        found |= {file for module in modules if (file := file_of(module))}
+    return found
+
+
+def file_of(module: str) -> str | None:
+    base = Path(*module.split("."))
+    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
+        if (ROOT / candidate).is_file():
+            return candidate.as_posix()
+    return None
+
+
+def closure(start: str) -> set[str]:
+    """A module and everything that it imports, without what is exempt."""
+    found, todo = set(), {start}
+    while todo:
+        file = todo.pop()
+        if file not in found and file not in EXEMPT:
+            found.add(file)
+            todo |= imports(ROOT / file)
+    return found
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("method", flow.METHODS)
+def test_deps_are_the_modules_that_the_stage_imports(stage, method):
+    deps = {dep.replace("${flow.method}", method) for dep in STAGES[stage]["deps"]}
+    declared = {dep for dep in deps if dep.endswith(".py")}
+    expected = closure(f"stages/{stage}.py")
+    if "pipeline/flow/__init__.py" in expected:  # it imports the estimator by name
+        expected |= closure(f"pipeline/flow/{method}.py")
+    assert declared == expected
+
+
+def test_every_exemption_exists_and_has_a_reason():
+    for file, reason in EXEMPT.items():
+        assert (ROOT / file).is_file() or reason == "empty"
+        assert reason
+
+
+def test_an_import_is_found_in_all_its_forms(tmp_path):
+    module = tmp_path / "module.py"
+    module.write_text(
+        "import pipeline.loso\nfrom pipeline import video, params as p\nfrom pipeline.datasets import casme2\n"
+        "from pipeline.datasets import DATASETS\nimport numpy\n\ndef f():\n    from pipeline.metrics import scores\n"
+    )
+    assert imports(module) == {
+        "pipeline/loso.py",
+        "pipeline/video.py",
+        "pipeline/params.py",
+        "pipeline/datasets/casme2.py",
+        "pipeline/datasets/__init__.py",
+        "pipeline/metrics.py",
+    }
+
+
+def keys(section: type, prefix: str = "") -> set[str]:
+    """All keys of params.yaml, `train.augmentation.crop`, with their sections."""
+    found = set()
+    for field in dataclasses.fields(section):
+        name = prefix + ("lambda" if field.name == "lambda_" else field.name)
+        kind = typing.get_type_hints(section)[field.name]
+        found |= {name} | (keys(kind, f"{name}.") if dataclasses.is_dataclass(kind) else set())
+    return found
+
+
+def used(stage: str) -> set[str]:
+    """Keys that a stage's script reads from `params`."""
+    tree = ast.parse((ROOT / f"stages/{stage}.py").read_text())
+    chains = set()
+    for node in ast.walk(tree):
+        chain, inner = [], node
+        while isinstance(inner, ast.Attribute):
+            chain.insert(0, inner.attr)
+            inner = inner.value
+        if chain and isinstance(inner, ast.Name) and inner.id == "params":
+            chains.add(".".join("lambda" if part == "lambda_" else part for part in chain))
+    known = keys(params.Params)
+    # `params.folds` is derived from two keys.
+    chains = {part for chain in chains for part in (("held_out", "subjects") if chain == "folds" else (chain,))}
+    unknown = chains - known
+    assert not unknown, f"{stage} reads what params.yaml does not have: {unknown}"
+    return chains
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_params_are_those_that_the_script_reads(stage):
+    declared = set(STAGES[stage].get("params", []))
+    tracked_otherwise = {"dataset"}  # part of the stage's name
+    for key in used(stage):
+        covered = any(key == name or key.startswith(f"{name}.") for name in declared)
+        section_of_declared = any(name.startswith(f"{key}.") for name in declared)
+        by_path = f"${{{key}}}" in STAGES[stage]["deps"]
+        assert covered or section_of_declared or by_path or key in tracked_otherwise or key.startswith("runtime"), key
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_runtime_is_tracked_by_no_stage(stage):
+    assert not any(name.startswith("runtime") for name in STAGES[stage].get("params", []))
+
+
+def test_params_yaml_has_exactly_the_known_keys():
+    document = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
+
+    def flatten(node, prefix=""):
+        return {
+            name
+            for key, value in node.items()
+            for name in {prefix + key} | (flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else set())
+        }
+
+    assert flatten(document) == keys(params.Params)
+
+
+def test_every_stage_of_the_design_is_there():
+    assert list(STAGES) == ["synthesize", "index", "interpolate", "resize", "extract_flow", "train", "aggregate"]
+
+
+def test_outputs_with_faces_are_never_pushed():
+    for stage, name in (("interpolate", "interpolated.h5"), ("resize", "resized.h5")):
+        [out] = STAGES[stage]["outs"]
+        assert out == {f"data/${{item.dataset}}/{name}": {"push": False}}
+
+
+def test_the_committed_lock_belongs_to_the_code():
+    """After a change of code, `dvc repro` brings dvc.lock up to date; it is committed with the code."""
+    lock = YAML(typ="safe", pure=True).load(ROOT / "dvc.lock")
+    stale = {
+        f"{stage}: {dep['path']}"
+        for stage, entry in lock["stages"].items()
+        for dep in entry["deps"]
+        if dep["path"].endswith(".py") and hashlib.md5((ROOT / dep["path"]).read_bytes()).hexdigest() != dep["md5"]
+    }
+    assert not stale
+    active = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
+    expected = {"synthesize"} | {
+        f"{stage}@{active['dataset']}" for stage in STAGES if stage not in ("synthesize", "train")
+    }
+    expected |= {f"train@{active['dataset']}-{subject}" for subject in active["subjects"]}
+    assert expected <= set(lock["stages"])

@@ -1,0 +1,131 @@
+"""One fold: it learns, it is reproducible, and it cannot see what it is tested on."""
+
+import inspect
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline import augmentation, training
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def arithmetic():
+    training.fix_arithmetic(2)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def settings(**changes):
+    values = dict(
+        model={"spatial_attention": True, "temporal_attention": True, "pooling": 1, "regions": 3, "readout": "mean"},
+        lambda_=1e-8,
+        epochs=2,
+        lr=1e-3,
+        weight_decay=1e-4,
+        batch_size=4,
+        views=augmentation.views((0.9, 1.0, 1.1), False),
+        every_view=False,
+        crop=40,
+    )
+    return training.Settings(**values | changes)
+
+
+def clips(count, seed=0):
+    """Clips of two classes, half precision: motion in the upper or the lower half of the field."""
+    rng = np.random.default_rng(seed)
+    flow = rng.normal(scale=0.02, size=(count, 5, 2, 48, 48))
+    labels = np.arange(count) % 2
+    for clip, label in zip(flow, labels, strict=True):
+        clip[1:3, 1, 8 + 20 * label : 20 + 20 * label, 12:36] += 0.3
+    return torch.from_numpy(flow).half(), torch.from_numpy(labels)
+
+
+def train(flow, labels, held_out, *, seed=1, **changes):
+    return training.train_fold(flow, labels, held_out, classes=2, settings=settings(**changes), seed=seed, device=CPU)
+
+
+def test_a_fold_learns_what_can_be_learned():
+    fold = train(*clips(16), clips(8, seed=1)[0], epochs=15)
+    assert (fold.probabilities.argmax(axis=1) == np.arange(8) % 2).mean() >= 0.9
+    assert fold.curve["cross_entropy"].iloc[-1] < 0.5 * fold.curve["cross_entropy"].iloc[0]
+
+
+def test_probabilities_and_curve_are_complete():
+    fold = train(*clips(6), clips(3)[0], epochs=3)
+    assert fold.probabilities.shape == (3, 2) and fold.probabilities.dtype == np.float64
+    np.testing.assert_allclose(fold.probabilities.sum(axis=1), 1)
+    assert tuple(fold.curve.columns) == training.CURVE_COLUMNS
+    assert fold.curve["epoch"].tolist() == [1, 2, 3]
+    curve = fold.curve
+    np.testing.assert_allclose(curve["loss"], curve["cross_entropy"] + 1e-8 * curve["mask_l1"], rtol=1e-5)
+    assert curve["accuracy"].between(0, 1).all()
+
+
+@pytest.mark.parametrize("change", [{"every_view": True}, {"every_view": False}])
+def test_a_rerun_gives_the_same_bytes(change):
+    one, two = (train(*clips(6), clips(3)[0], **change) for _ in range(2))
+    assert one.probabilities.tobytes() == two.probabilities.tobytes()
+    assert one.curve.equals(two.curve)
+    assert all(torch.equal(one.state[name], two.state[name]) for name in one.state)
+
+
+def test_a_fold_does_not_depend_on_what_ran_before_it():
+    alone = train(*clips(6), clips(3)[0])
+    torch.manual_seed(99)
+    train(*clips(6, seed=5), clips(3)[0], seed=3)
+    assert train(*clips(6), clips(3)[0]).probabilities.tobytes() == alone.probabilities.tobytes()
+
+
+def test_another_seed_gives_another_model():
+    one, two = (train(*clips(6), clips(3)[0], seed=seed) for seed in (1, 2))
+    assert one.probabilities.tobytes() != two.probabilities.tobytes()
+
+
+def test_held_out_clips_have_no_labels_and_no_influence_on_the_model():
+    assert not [name for name in inspect.signature(training.train_fold).parameters if "label" in name][1:]
+    flow, labels = clips(6)
+    one = train(flow, labels, clips(3)[0])
+    two = train(flow, labels, 100 * torch.randn(5, 5, 2, 48, 48).half())
+    assert all(torch.equal(one.state[name], two.state[name]) for name in one.state)
+
+
+def test_predictions_do_not_depend_on_the_clips_they_are_made_with():
+    flow, labels = clips(6)
+    held_out = clips(5, seed=1)[0]
+    together = train(flow, labels, held_out).probabilities
+    alone = train(flow, labels, held_out[3:4]).probabilities
+    np.testing.assert_allclose(alone[0], together[3], rtol=1e-5)
+
+
+def views_of(every_view, clips=5, batch_size=4):
+    chosen = settings(every_view=every_view, batch_size=batch_size)
+    batches = list(training._batches(clips, chosen, torch.Generator().manual_seed(0)))
+    assert all(len(clip) == len(view) <= batch_size for clip, view in batches)
+    return [(clip, view) for clip, views in batches for clip, view in zip(clip[:].tolist(), views, strict=True)]
+
+
+def test_an_epoch_shows_every_view_of_every_clip_once():
+    shown = views_of(every_view=True)
+    assert len(shown) == len(set(shown)) == 5 * 15
+    assert [clip for clip, _ in shown] != sorted(clip for clip, _ in shown)
+
+
+def test_an_epoch_of_random_views_shows_every_clip_once():
+    assert sorted(clip for clip, _ in views_of(every_view=False)) == list(range(5))
+
+
+def test_seeds_of_folds_differ_and_stay():
+    names = [(0, "synthetic", "sub01"), (1, "synthetic", "sub01"), (0, "casme2", "sub01"), (0, "synthetic", "sub02")]
+    seeds = [training.fold_seed(*name) for name in names]
+    assert len(set(seeds)) == 4
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert training.fold_seed(0, "synthetic", "sub01") == seeds[0]
+
+
+def test_a_device_that_is_not_there_is_an_error():
+    assert training.resolve_device("cpu").type == "cpu"
+    with pytest.raises(ValueError, match=r"runtime\.device is cuda:99.*use auto"):
+        training.resolve_device("cuda:99")

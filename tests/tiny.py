@@ -1,0 +1,33 @@
+"""Shrink params.yaml to a study that takes seconds: python -m tests.tiny params.yaml"""
+
+import sys
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+TINY = {
+    "subjects": ["sub01", "sub02", "sub03"],
+    "synthesize": {"subjects": 3, "clips": 9, "height": 80, "width": 72, "frames": [20, 24]},
+    "resize": {"size": 64},
+    "train": {"epochs": 2, "augmentation": {"crop": 56}},
+}
+
+
+def shrink(path: Path) -> None:
+    """Change a params.yaml in place."""
+    yaml = YAML()
+    document = yaml.load(path)
+    _merge(document, TINY)
+    yaml.dump(document, path)
+
+
+def _merge(document: dict, changes: dict) -> None:
+    for key, value in changes.items():
+        if isinstance(value, dict):
+            _merge(document[key], value)
+        else:
+            document[key] = value
+
+
+if __name__ == "__main__":
+    shrink(Path(sys.argv[1]))
