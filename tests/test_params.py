@@ -86,6 +86,7 @@ def test_a_whole_number_is_a_float_where_one_is_expected(load):
         ({"held_out": []}, ["held_out"]),
         ({"held_out": "some"}, ["held_out", "all"]),
         ({"train__augmentation__crop": 180}, ["train.augmentation.crop", "173", "180"]),
+        ({"model__pooling": 6}, ["train.augmentation.crop", "192", "168"]),
         ({"train__augmentation__scales": []}, ["train.augmentation.scales", "at least 1"]),
         ({"train__augmentation__scales": [0.0]}, ["train.augmentation.scales.0", "greater than 0"]),
         ({"runtime__device": "gpu"}, ["runtime.device", "cuda", "'gpu'"]),

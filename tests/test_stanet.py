@@ -141,6 +141,13 @@ def test_a_wrong_shape_is_an_error(shape):
         STANet(4)(torch.zeros(shape))
 
 
+@pytest.mark.parametrize("pooling", [1, 3])
+def test_the_smallest_input_is_that_which_params_yaml_allows(pooling):
+    model = STANet(4, pooling=pooling)
+    assert model.smallest == 32 * pooling
+    assert model(torch.randn(2, 3, 2, model.smallest, model.smallest)).mask.shape[-2:] == (4, 4)
+
+
 def test_a_region_knows_where_it_is_and_a_global_average_does_not():
     # Equal motion in two places: one region sums up the same face, nine tell them apart.
     maps = torch.zeros(2, 96, 6, 6)
