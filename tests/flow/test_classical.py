@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 
-from pipeline import flow
+from pipeline import flow, frames
+from pipeline.datasets import DATASETS, synthetic
 
 WEIGHTS = Path("weights/none")
 
@@ -54,3 +56,42 @@ def test_every_method_has_a_module_and_settings():
         assert (Path(flow.__file__).parent / f"{method}.py").exists()
     for method in ("dis", "farneback"):
         assert flow.estimator(method, WEIGHTS, "cpu").settings["method"] == method
+
+
+@pytest.fixture(scope="module")
+def filmed(tmp_path_factory):
+    """Onset and apex frame of a synthetic clip, RGB, the true flow between them (2, H, W), and where the face moves."""
+    root = tmp_path_factory.mktemp("tree")
+    for _ in synthetic.write_tree(
+        root,
+        seed=3,
+        subjects=2,
+        clips=4,
+        height=192,
+        width=192,
+        frames=(20, 20),
+        amplitude=(1.5, 2.0),
+        drift=0.5,
+        noise=1.0,
+        flicker=0.01,
+    ):
+        pass
+    clips = DATASETS["synthetic"].read(root).table
+    clip = clips.iloc[0]
+    apex = int(clip["apex"] - clip["onset"])
+    files = frames.numbered(root / clip["frames"])
+    pictures = np.stack([frames.read(files[clip["onset"] + index]) for index in (0, apex)])
+    with h5py.File(root / synthetic.TRUTH) as file:
+        group = file[clip["clip"]]
+        truth = synthetic.true_flow(group["basis"][:], group["profile"][:], group["drift"][:], 0, apex)
+        return pictures, truth, group["moving"][:]
+
+
+@pytest.mark.parametrize(("method", "share"), [("dis", 0.2), ("farneback", 0.5)])
+def test_the_error_on_a_moving_face_is_clearly_below_that_of_no_flow(filmed, method, share):
+    pictures, truth, moving = filmed
+    estimate = flow.estimator(method, WEIGHTS, "cpu")(pictures)[0]
+    error = np.hypot(*(estimate - truth))[moving].mean()
+    zero = np.hypot(*truth)[moving].mean()
+    assert zero > 0.5
+    assert error < share * zero
