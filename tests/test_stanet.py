@@ -124,6 +124,8 @@ def test_the_start_depends_on_the_seed_and_on_nothing_else():
     again, other = STANet(4, seed=7).state_dict(), STANet(4, seed=8).state_dict()
     assert all(torch.equal(one[name], again[name]) for name in one)
     weights = [name for name, value in one.items() if value.dim() > 1]
+    first = [one[name].flatten()[:4].tolist() for name in weights]
+    assert all(first.count(values) == 1 for values in first), "two parameters start from the same numbers"
     assert all(not torch.equal(one[name], other[name]) for name in weights)
 
 

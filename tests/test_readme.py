@@ -1,0 +1,48 @@
+"""The README names every parameter, every output and every command that it promises to."""
+
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline import params
+from tests.test_dvc_yaml import STAGES, keys
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def leaves():
+    known = keys(params.Params)
+    return sorted(key for key in known if not any(other.startswith(f"{key}.") for other in known))
+
+
+@pytest.mark.parametrize("key", leaves())
+def test_every_parameter_is_explained(key):
+    assert f"`{key}`" in README
+
+
+def outputs():
+    for stage in STAGES.values():
+        for out in [*stage.get("outs", []), *stage.get("metrics", [])]:
+            path = next(iter(out)) if isinstance(out, dict) else out
+            yield path.replace("${item.dataset}", "<dataset>").replace("${item.subject}", "<subject>")
+
+
+@pytest.mark.parametrize("path", list(outputs()))
+def test_every_output_is_explained(path):
+    assert f"`{path}" in README
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["make repro", "make test", "dvc exp run -S lambda=1e-7", "dvc metrics diff", "dvc exp show", "dvc plots show"],
+)
+def test_every_command_is_shown(command):
+    assert command in README
+
+
+def test_citation_and_licence_are_there():
+    citation = YAML(typ="safe", pure=True).load(ROOT / "CITATION.cff")
+    assert citation["license"] == "MIT" and "MIT License" in (ROOT / "LICENSE").read_text()
+    assert any("Spatial-Temporal Attention Network" in reference["title"] for reference in citation["references"])
