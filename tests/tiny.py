@@ -9,15 +9,16 @@ TINY = {
     "subjects": ["sub01", "sub02", "sub03"],
     "synthesize": {"subjects": 3, "clips": 9, "height": 80, "width": 72, "frames": [20, 24]},
     "resize": {"size": 64},
+    "model": {"pooling": 1},
     "train": {"epochs": 2, "augmentation": {"crop": 56}},
 }
 
 
-def shrink(path: Path) -> None:
+def shrink(path: Path, changes: dict = TINY) -> None:
     """Change a params.yaml in place."""
     yaml = YAML()
     document = yaml.load(path)
-    _merge(document, TINY)
+    _merge(document, changes)
     yaml.dump(document, path)
 
 
