@@ -36,9 +36,7 @@ def weights(file: Path) -> None:
     click.echo(f"{file}: {found.network}, {found.tensors} tensors, {found.parameters:,} parameters")
     click.echo(f"SHA-256 {found.sha256}")
     error, zero = sanity_check(Estimator(file, "cpu").estimate_pairs)
-    click.echo(
-        f"On a synthetic pair with known motion: end-point error {error:.3f} px, of zero flow {zero:.3f} px"
-    )
+    click.echo(f"On a synthetic pair with known motion: end-point error {error:.3f} px, of zero flow {zero:.3f} px")
     if error > 0.75 * zero:  # weights that were never trained come out at 1 or above
         raise InputError(
             f"{file}: expected a network that sees motion, but its error is {error / zero:.2f} times that of zero "
