@@ -81,10 +81,9 @@ def peak_memory(device: torch.device) -> float:
 def speed(network: flownet2.Estimator, device: torch.device) -> None:
     """FlowNet 2.0 beside the same network with a slice loop, and beside the rate of one large matrix product."""
     frames = np.random.default_rng(0).integers(0, 256, (PAIRS + 1, SIZE, SIZE, 3), np.uint8)
-    limit = matrix_rate(device) / GFLOP_PER_PAIR
-    click.echo(
-        f"float32 matrix rate {limit * GFLOP_PER_PAIR:.0f} GFLOP/s; {GFLOP_PER_PAIR} GFLOP per pair: {limit:.2f} pairs/s"
-    )
+    matrices = matrix_rate(device)
+    limit = matrices / GFLOP_PER_PAIR
+    click.echo(f"float32 matrix rate {matrices:.0f} GFLOP/s; {GFLOP_PER_PAIR} GFLOP per pair: {limit:.2f} pairs/s")
     sizes = {1: frames[:2], PAIRS: frames}
     rates = {}
     for batch, clip in sizes.items():
