@@ -24,6 +24,7 @@ class Counting(flow.FlowEstimator):
         self.settings = {"method": "counting"}
         self.arithmetic = {}
         self.batches = []
+        self.threads = set()
         self.fails_at = None
 
     def __call__(self, frames):
@@ -33,6 +34,7 @@ class Counting(flow.FlowEstimator):
         if len(self.batches) == self.fails_at:
             raise KeyboardInterrupt
         self.batches.append(len(frames))
+        self.threads.add(threading.get_ident())
         difference = np.diff(frames.astype(np.float32), axis=1)[..., :2].transpose(0, 1, 4, 2, 3)
         return difference / 100 + np.float32(len(frames) / 7)
 
@@ -126,7 +128,7 @@ def test_on_a_cpu_nothing_is_estimated_before_it_is_asked_for(tmp_path, frames):
     estimator = Counting()
     fields = extract(frames, estimator, 1, Parts(tmp_path))
     next(fields)
-    assert estimator.batches == [1]
+    assert estimator.batches == [1] and estimator.threads == {threading.get_ident()}
 
 
 def test_ahead_passes_items_and_exceptions_on():
