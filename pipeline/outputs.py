@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.errors import InputError
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
@@ -39,12 +39,12 @@ def staged(folder: Path, *targets: Path) -> Iterator[list[Path]]:
                 shutil.rmtree(target)
             path.replace(target)
     except OSError as error:
-        if error.errno in _NO_ROOM:
+        if error.errno in NO_ROOM:
             names = ", ".join(str(target) for target in targets)
             raise InputError(
                 f"cannot write {names}: {os.strerror(error.errno)}. "
-                "Nothing was left behind; free disk space (`dvc gc --workspace` removes cached data that nothing "
-                "uses any more) and run again."
+                "No unfinished file was left behind; free disk space (`dvc gc --workspace` removes cached data that "
+                "nothing uses any more) and run again."
             ) from error
         raise
     finally:

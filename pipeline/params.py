@@ -78,6 +78,7 @@ class Flow:
 
     method: Annotated[str, _one_of(METHODS)]
     weights: str
+    tf32: bool
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -152,6 +153,10 @@ class Params:
         strangers = [subject for subject in self.folds if subject not in self.subjects]
         if strangers or not self.folds:
             raise ValueError(f"held_out: must be all or a list of subjects from `subjects`, found {list(self.folds)}")
+        if self.flow.method == "flownet2" and self.resize.size % 64:
+            raise ValueError(
+                f"resize.size: must be a multiple of 64 with flow.method: flownet2, found {self.resize.size}"
+            )
         smallest = round(min(self.train.augmentation.scales) * self.resize.size)
         if self.train.augmentation.crop > min(smallest, self.resize.size):
             raise ValueError(

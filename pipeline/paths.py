@@ -92,3 +92,8 @@ def per_subject(dataset: str) -> Path:
 def partial(stage: str, *names: str) -> Path:
     """Folder for the unfinished files of one stage (one fold of it, when `names` says which)."""
     return Path(".partial") / "@".join([stage, "-".join(names)] if names else [stage])
+
+
+def resume(stage: str, dataset: str) -> Path:
+    """Folder for what an interrupted stage has finished: outside of its outputs, which DVC removes before each run."""
+    return Path(".resume") / f"{stage}@{dataset}"

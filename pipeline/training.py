@@ -68,24 +68,6 @@ def fix_arithmetic(threads: int) -> None:
     torch.backends.cudnn.benchmark = False
 
 
-def resolve_device(name: str) -> torch.device:
-    """Device by name; `auto` is CUDA when there is one and the CPU otherwise.
-
-    Raises
-    ------
-    ValueError
-        CUDA was asked for by name and there is none.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(
-            f"runtime.device is {name}, but PyTorch sees {torch.cuda.device_count()} CUDA devices; use auto"
-        )
-    return device
-
-
 def fold_seed(seed: int, dataset: str, subject: str) -> int:
     """Seed of a fold, the same whichever folds run before it: an integer of 63 bits."""
     digest = hashlib.sha256(f"{seed}/{dataset}/{subject}".encode()).digest()

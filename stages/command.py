@@ -1,4 +1,4 @@
-"""What every stage has in common: a command whose errors are one clear message, and one progress bar."""
+"""What every stage has in common: a command whose errors are one clear message, and one kind of progress bar."""
 
 import functools
 from collections.abc import Callable, Iterable
@@ -28,5 +28,13 @@ def stage(function: Callable[..., None]) -> click.Command:
 
 def progress(params: Params, label: str, unit: str, total: int) -> Callable[[Iterable[T]], Iterable[T]]:
     """Wrap an iteration in a progress bar on stderr; quiet when stderr is no terminal."""
-    disable = None if params.runtime.progress else True
-    return functools.partial(tqdm, desc=label, unit=unit, total=total, disable=disable)
+    return functools.partial(tqdm, desc=label, unit=unit, total=total, disable=_disable(params))
+
+
+def counter(params: Params, label: str, unit: str, total: int, done: int) -> tqdm:
+    """Progress bar for `update(n)`, with n of any size; the `done` of an earlier run do not count into its speed."""
+    return tqdm(desc=label, unit=unit, total=total, initial=done, disable=_disable(params))
+
+
+def _disable(params: Params) -> bool | None:
+    return None if params.runtime.progress else True  # None: where stderr is no terminal

@@ -2,28 +2,40 @@
 
 from pathlib import Path
 
-import numpy as np
+import click
 
-from pipeline import clipstore, flow, paths
+from pipeline import clipstore, flow, paths, resume
 from pipeline import params as parameters
+from pipeline.flow import extraction
 from pipeline.outputs import staged
-from stages.command import progress, stage
+from stages.command import counter, stage
 
 
 @stage
 def main() -> None:
-    """Flow in pixels per frame, kept in half precision: a motion of 1 px is rounded by at most 0.0005 px."""
+    """Flow in pixels per frame, in half precision. A run that was interrupted goes on where it ended."""
     params = parameters.load(paths.PARAMS)
-    estimator = flow.estimator(params.flow.method, Path(params.flow.weights), params.runtime.device)
-    target = paths.flow(params.dataset)
-    with (
-        clipstore.reading(paths.resized(params.dataset)) as source,
-        staged(paths.partial("extract_flow", params.dataset), target) as [path],
-    ):
-        clips = clipstore.clip_names(source)
-        bar = progress(params, "extract_flow", "clip", len(clips))
-        fields = (estimator(source["frames"][row]).astype(np.float16) for row in bar(range(len(clips))))
-        clipstore.write_stack(path, "flow", clips, fields, estimator.settings)
+    estimator = flow.estimator(params.flow.method, Path(params.flow.weights), params.runtime.device, params.flow.tf32)
+    if "weights_sha256" in estimator.settings:
+        click.echo(f"extract_flow: weights {params.flow.weights}, SHA-256 {estimator.settings['weights_sha256']}")
+    resized = paths.resized(params.dataset)
+    with clipstore.reading(resized) as source:
+        frames, clips = source["frames"], clipstore.clip_names(source)
+        clips_at_once = estimator.clips_at_once(frames.shape[1:])
+        key = extraction.key(resized, estimator, clips_at_once)
+        with (
+            resume.resumable(paths.resume("extract_flow", params.dataset), key) as parts,
+            staged(paths.partial("extract_flow", params.dataset), paths.flow(params.dataset)) as [path],
+        ):
+            for damaged in parts.damaged:
+                click.echo(f"Warning: {damaged} is not what was written to it; its clips are estimated again")
+            done = extraction.pairs_kept(frames, clips_at_once, parts)
+            total = len(clips) * (frames.shape[1] - 1)
+            if done:
+                click.echo(f"extract_flow: going on after {done} of {total} pairs of frames")
+            with counter(params, "extract_flow", "pair", total, done) as pairs:
+                fields = extraction.extract(frames, estimator, clips_at_once, parts, pairs.update)
+                clipstore.write_stack(path, "flow", clips, fields, estimator.settings)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import torch
 
 from pipeline import augmentation, clipstore, paths, training
 from pipeline import params as parameters
-from pipeline.errors import InputError
+from pipeline.device import resolve_device
 from pipeline.outputs import staged
 from stages.command import progress, stage
 
@@ -48,10 +48,7 @@ def _train(
 ) -> tuple[training.Fold, dict[str, object]]:
     """The trained fold, and what is needed beside its state dict to use the network again."""
     training.fix_arithmetic(params.train.threads)
-    try:
-        device = training.resolve_device(params.runtime.device)
-    except ValueError as error:
-        raise InputError(f"{paths.PARAMS}: {error}") from error
+    device = resolve_device(params.runtime.device)
     train = split[split["role"] == "train"]
     test = split[split["role"] == "test"]
     with clipstore.reading(paths.flow(params.dataset)) as file:

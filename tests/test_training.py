@@ -123,9 +123,3 @@ def test_seeds_of_folds_differ_and_stay():
     assert len(set(seeds)) == 4
     assert all(0 <= seed < 2**63 for seed in seeds)
     assert training.fold_seed(0, "synthetic", "sub01") == seeds[0]
-
-
-def test_a_device_that_is_not_there_is_an_error():
-    assert training.resolve_device("cpu").type == "cpu"
-    with pytest.raises(ValueError, match=r"runtime\.device is cuda:99.*use auto"):
-        training.resolve_device("cuda:99")

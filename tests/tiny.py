@@ -14,11 +14,11 @@ TINY = {
 }
 
 
-def shrink(path: Path) -> None:
+def shrink(path: Path, changes: dict = TINY) -> None:
     """Change a params.yaml in place."""
     yaml = YAML()
     document = yaml.load(path)
-    _merge(document, TINY)
+    _merge(document, changes)
     yaml.dump(document, path)
 
 

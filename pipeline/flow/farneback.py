@@ -9,11 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from pipeline.flow import FlowEstimator
 
-class Estimator:
+
+class Estimator(FlowEstimator):
     """Farneback on grey frames, window of 15 px. Needs no weights and no GPU."""
 
-    def __init__(self, weights: Path, device: str) -> None:
+    def __init__(self, weights: Path, device: str, tf32: bool = False) -> None:
         self.settings: dict[str, str | int | float] = {
             "method": "farneback",
             "pyramid_scale": 0.5,
@@ -23,6 +25,7 @@ class Estimator:
             "polynomial_neighbourhood": 5,
             "polynomial_sigma": 1.2,
         }
+        self.arithmetic = {"opencv": cv2.__version__}
 
     def __call__(self, frames: np.ndarray) -> np.ndarray:
         """Flow between adjacent frames: uint8 (T + 1, H, W, 3) RGB -> float32 (T, 2, H, W) px."""

@@ -1,5 +1,6 @@
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from torch.nn import functional
 
+from pipeline.errors import InputError
 from pipeline.flow import flownet2
 from pipeline.flow.flownet2 import Estimator, FlowNet2
 
@@ -359,6 +361,42 @@ def test_estimator(estimator, golden):
     close(flow[1:], backward, 2e-4)
 
 
+def test_several_clips_in_one_batch(estimator):
+    clips = np.random.default_rng(0).integers(0, 256, (2, 3, 64, 128, 3), np.uint8)
+    flow = estimator.estimate_clips(clips)
+    assert flow.shape == (2, 2, 2, 64, 128)
+    close(flow, np.stack([estimator(clip) for clip in clips]), 2e-4)
+
+
+def test_a_cpu_is_given_one_clip_at_a_time(estimator):
+    assert not estimator.on_gpu
+    assert estimator.clips_at_once((20, 192, 192, 3)) == 1
+
+
+@pytest.mark.parametrize(
+    ("gigabytes", "size", "clips"),
+    [(80, 192, 14), (139, 192, 25), (8, 192, 1), (4, 192, 1), (1, 192, 1), (80, 64, 131), (1000, 192, 37)],
+)
+def test_a_gpu_is_given_what_fits_into_half_of_its_memory(estimator, monkeypatch, gigabytes, size, clips):
+    monkeypatch.setattr(estimator, "on_gpu", True)
+    properties = SimpleNamespace(total_memory=gigabytes * 2**30)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
+    assert estimator.clips_at_once((20, size, size, 3)) == clips
+
+
+def test_a_gpu_that_is_full_is_one_clear_error(estimator, monkeypatch):
+    def full(first, second):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(estimator, "_network", full)
+    with pytest.raises(InputError, match=r"no room for 2 pairs.*runtime\.device: cpu"):
+        estimator(np.zeros((3, 64, 64, 3), np.uint8))
+
+
+def test_what_decides_the_last_digits_is_known(estimator):
+    assert set(estimator.arithmetic) == {"torch", "device", "threads"}
+
+
 def test_estimator_settings(estimator):
     digest = estimator.settings["weights_sha256"]
     assert len(digest) == 64
@@ -370,10 +408,13 @@ def test_estimator_settings(estimator):
 def test_product_precision_is_set_and_put_back(tf32, expected):
     backends = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
     before = [backend.fp32_precision for backend in backends]
-    with pytest.raises(KeyError), flownet2._product_precision(tf32):
+    assert not torch.backends.cudnn.deterministic
+    with pytest.raises(KeyError), flownet2._fixed_arithmetic(tf32):
         assert [backend.fp32_precision for backend in backends] == [expected] * 2
+        assert torch.backends.cudnn.deterministic
         raise KeyError
     assert [backend.fp32_precision for backend in backends] == before
+    assert not torch.backends.cudnn.deterministic
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

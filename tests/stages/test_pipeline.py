@@ -136,6 +136,20 @@ def test_another_method_reruns_flow_and_training(workspace):
     assert ran(workspace.dvc("repro")) == {"index@synthetic", "extract_flow@synthetic", "aggregate@synthetic"} | TRAIN
 
 
+def test_a_change_of_the_networks_code_does_not_rerun_dis(workspace):
+    for module in ("flownet2", "flownet2_weights", "farneback"):
+        with (workspace.root / f"pipeline/flow/{module}.py").open("a") as stream:
+            stream.write("# changed\n")
+    assert not ran(workspace.dvc("repro"))
+
+
+def test_flownet2_without_weights_says_where_they_are(workspace):
+    workspace.edit("method: dis ", "method: flownet2 ")
+    output = workspace.stage("extract_flow", fails=True)
+    assert "weights/none cannot be used: it is empty" in output and "Traceback" not in output
+    assert "https://github.com/hmorimitsu/ptlflow/releases/tag/weights1" in output and "research only" in output
+
+
 def test_a_subject_list_that_is_wrong_comes_with_the_right_line(workspace):
     workspace.edit("- sub03\n", "- sub07\n")
     output = workspace.dvc("repro", fails=True)

@@ -1,0 +1,225 @@
+"""Speed, memory and accuracy of the flow estimators, in one run: python -m benchmarks.flow [--weights FILE]
+
+FlowNet 2.0 runs with random weights unless a file is given: its speed does not depend on them, its accuracy is then not
+measured. On a GPU the same figures are measured there, and the error of TF32.
+"""
+
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from unittest import mock
+
+import click
+import cv2
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline import clipstore, flow
+from pipeline import frames as frame_files
+from pipeline.datasets.synthetic import TRUTH, true_flow, write_tree
+from pipeline.device import resolve_device
+from pipeline.flow import extraction, flownet2
+from pipeline.resume import Parts
+
+SIZE, PAIRS = 192, 19  # of a clip as the pipeline makes it
+GFLOP_PER_PAIR = 37.3  # of FlowNet 2.0 at 192 x 192, a multiplication and an addition counted as two
+STUDY = 246 * PAIRS  # pairs of a set as large as CASME II
+SYNTHETIC = {
+    "seed": 1,
+    "subjects": 2,
+    "clips": 6,
+    "height": SIZE,
+    "width": SIZE,
+    "frames": (20, 24),
+    "amplitude": (1.0, 3.0),
+    "drift": 1.0,
+    "noise": 1.0,
+    "flicker": 0.01,
+}
+
+
+def slice_loop_correlation(first: Tensor, second: Tensor) -> Tensor:
+    """What `flownet2.correlation` computes, with a loop over the 441 displacements."""
+    height, width = first.shape[2:]
+    padded = functional.pad(second, (20, 20, 20, 20))
+    steps = range(0, 41, 2)
+    maps = [(first * padded[:, :, dy : dy + height, dx : dx + width]).mean(1) for dy in steps for dx in steps]
+    return torch.stack(maps, 1)
+
+
+def seconds(run: Callable[[], object], device: torch.device, times: int = 4) -> float:
+    """Least time of a call: what the machine does when no other program takes its cores."""
+    taken = []
+    for _ in range(times):
+        start = time.perf_counter()
+        run()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        taken.append(time.perf_counter() - start)
+    return min(taken)
+
+
+def matrix_rate(device: torch.device) -> float:
+    """GFLOP/s of a float32 product of two 4096 x 4096 matrices, without TF32."""
+    a, b = (torch.rand(4096, 4096, device=device) for _ in range(2))
+    with flownet2._fixed_arithmetic(tf32=False):
+        return 2 * 4096**3 / seconds(lambda: a @ b, device) / 1e9
+
+
+def peak_memory(device: torch.device) -> float:
+    """GiB that this process has held at most so far, on the GPU if it works there."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def speed(network: flownet2.Estimator, device: torch.device) -> None:
+    """FlowNet 2.0 beside the same network with a slice loop, and beside the rate of one large matrix product."""
+    frames = np.random.default_rng(0).integers(0, 256, (PAIRS + 1, SIZE, SIZE, 3), np.uint8)
+    matrices = matrix_rate(device)
+    limit = matrices / GFLOP_PER_PAIR
+    click.echo(f"float32 matrix rate {matrices:.0f} GFLOP/s; {GFLOP_PER_PAIR} GFLOP per pair: {limit:.2f} pairs/s")
+    sizes = {1: frames[:2], PAIRS: frames}
+    rates = {}
+    for batch, clip in sizes.items():
+        rates[batch] = batch / seconds(lambda clip=clip: network(clip), device)
+    memory = peak_memory(device)
+    for batch, clip in sizes.items():
+        with mock.patch.object(flownet2, "correlation", slice_loop_correlation):
+            loop = batch / seconds(lambda clip=clip: network(clip), device)
+        click.echo(
+            f"flownet2, batch {batch:2}: {rates[batch]:.2f} pairs/s, {rates[batch] / limit:.0%} of the matrix rate, "
+            f"{rates[batch] / loop:.2f} x with a slice loop ({loop:.2f})"
+        )
+    click.echo(f"peak memory at batch {PAIRS}: {memory:.2f} GiB")
+
+    features = torch.rand(2, PAIRS, 256, SIZE // 8, SIZE // 8, device=device)
+    with torch.inference_mode():
+        product = seconds(lambda: flownet2.correlation(*features), device)
+        loop = seconds(lambda: slice_loop_correlation(*features), device)
+        difference = (flownet2.correlation(*features) - slice_loop_correlation(*features)).abs().max()
+    click.echo(
+        f"correlation, batch {PAIRS}: {product * 1e3:.1f} ms, slice loop {loop * 1e3:.0f} ms: {loop / product:.0f} x "
+        f"(largest difference {difference:.0e})"
+    )
+    if device.type == "cuda":
+        clips = network.clips_at_once((PAIRS + 1, SIZE, SIZE, 3))
+        batch = np.broadcast_to(frames, (clips, *frames.shape))
+        rate = clips * PAIRS / seconds(lambda: network.estimate_clips(batch), device)
+        click.echo(f"flownet2, {clips} clips at once: {rate:.0f} pairs/s, {rate / limit:.0%} of the matrix rate")
+        click.echo(f"{STUDY:,} pairs: {STUDY / rate:.1f} s of network time; peak memory {peak_memory(device):.2f} GiB")
+
+
+class Nothing(flow.FlowEstimator):
+    """An estimator that costs nothing: what is left of the stage is reading and writing."""
+
+    def __init__(self, weights: Path, device: str, tf32: bool = False) -> None:
+        self.settings, self.arithmetic = {}, {}
+        self._flow = np.random.default_rng(0).normal(size=(PAIRS, 2, SIZE, SIZE)).astype(np.float32)
+
+    def __call__(self, frames: np.ndarray) -> np.ndarray:
+        return self._flow
+
+
+def reading_and_writing(folder: Path) -> None:
+    """Pairs per second of everything in the stage but the estimator."""
+    clips = 20
+    frames = np.random.default_rng(0).integers(0, 256, (clips, PAIRS + 1, SIZE, SIZE, 3), np.uint8)
+    names = [str(number) for number in range(clips)]
+    clipstore.write_stack(folder / "resized.h5", "frames", names, frames)
+    estimator = Nothing(Path(), "cpu")
+    start = time.perf_counter()
+    with clipstore.reading(folder / "resized.h5") as file:
+        extraction.key(folder / "resized.h5", estimator, 1)
+        fields = extraction.extract(file["frames"], estimator, 1, Parts(folder / "parts"))
+        clipstore.write_stack(folder / "flow.h5", "flow", names, fields)
+    rate = clips * PAIRS / (time.perf_counter() - start)
+    click.echo(f"reading, keeping and writing: {rate:.0f} pairs/s, {STUDY / rate:.1f} s for {STUDY:,} pairs")
+
+
+def synthetic_clips(folder: Path, step: int) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+    """Every `step`-th frame of clips of synthetic faces, the true flow between them, and the mask of what moves.
+
+    uint8 (T + 1, H, W, 3), float32 (T, 2, H, W) px and bool (H, W).
+    """
+    clips, flows, masks = [], [], []
+    with h5py.File(folder / TRUTH) as truth:
+        for subject, episodes in truth.items():
+            for name, clip in episodes.items():
+                files = list(frame_files.numbered(folder / "Cropped" / subject / name).values())
+                clips.append(np.stack([frame_files.read(file) for file in files[::step]]))
+                motion = [clip[key][()] for key in ("basis", "profile", "drift")]
+                flows.append(np.stack([true_flow(*motion, i, i + step) for i in range(0, len(files) - step, step)]))
+                masks.append(clip["moving"][()])
+    return clips, flows, masks
+
+
+def accuracy(estimators: dict[str, flow.FlowEstimator], folder: Path, step: int) -> None:
+    """End-point error over the pixels that move, between frames as they were filmed, `step` apart."""
+    clips, flows, masks = synthetic_clips(folder, step)
+
+    def error(estimates: list[np.ndarray]) -> float:
+        parts = [
+            np.hypot(*(estimate - truth).swapaxes(0, 1))[:, moving].ravel()
+            for estimate, truth, moving in zip(estimates, flows, masks, strict=True)
+        ]
+        return float(np.concatenate(parts).mean())
+
+    pairs = sum(len(field) for field in flows)
+    zero = error([np.zeros_like(field) for field in flows])
+    click.echo(f"{pairs} pairs of synthetic frames, {step} apart: error of zero flow {zero:.4f} px where it moves")
+    for name, estimator in estimators.items():
+        start = time.perf_counter()
+        estimates = [estimator(clip) for clip in clips]
+        rate = pairs / (time.perf_counter() - start)
+        mean = error(estimates)
+        rounded = [estimate.astype(np.float16).astype(np.float32) for estimate in estimates]
+        rounding = np.concatenate([np.abs(a - b).ravel() for a, b in zip(rounded, estimates, strict=True)])
+        click.echo(
+            f"  {name}: error {mean:.4f} px, {mean / zero:.2f} of zero flow; {rate:.1f} pairs/s; float16 rounds by "
+            f"{rounding.max():.1e} px at most, {rounding.mean():.1e} on average, and moves the error by "
+            f"{error(rounded) - mean:+.0e} px"
+        )
+
+
+@click.command()
+@click.option("--weights", type=click.Path(path_type=Path), help="Published weights; random ones if not given.")
+@click.option("--device", default="auto", show_default=True)
+def main(weights: Path | None, device: str) -> None:
+    """Measure everything and print it."""
+    chosen = resolve_device(device)
+    cv2.setNumThreads(torch.get_num_threads())  # OMP_NUM_THREADS holds for all
+    name = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else f"{torch.get_num_threads()} threads"
+    click.echo(f"{chosen.type}, {name}, PyTorch {torch.__version__}")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        file = weights or folder / "random.ckpt"
+        if weights is None:
+            torch.save(flownet2.FlowNet2().state_dict(), file)
+        network = flownet2.Estimator(file, str(chosen))
+        speed(network, chosen)
+        reading_and_writing(folder)
+        estimators = {method: flow.estimator(method, file, "cpu") for method in ("dis", "farneback")}
+        if weights:
+            estimators["flownet2"] = network
+        for _ in write_tree(folder / "synthetic", **SYNTHETIC):
+            pass
+        for step in (1, 4):
+            accuracy(estimators, folder / "synthetic", step)
+        if not weights:
+            click.echo("flownet2: accuracy not measured, it needs the published weights (--weights FILE)")
+        if chosen.type == "cuda":
+            frames = np.random.default_rng(1).integers(0, 256, (PAIRS + 1, SIZE, SIZE, 3), np.uint8)
+            rounding = np.abs(flownet2.Estimator(file, str(chosen), tf32=True)(frames) - network(frames))
+            click.echo(f"TF32 moves the flow by {rounding.max():.1e} px at most, {rounding.mean():.1e} on average")
+        else:
+            click.echo("TF32: error not measured, it needs a GPU")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""The commands that a person types: python -m pipeline COMMAND.
+
+Each command imports what it needs itself, so that none waits for the packages of another.
+"""
+
+from pathlib import Path
+
+import click
+
+from pipeline.errors import InputError
+
+
+class _Commands(click.Group):
+    """A group whose commands end with the message of an InputError, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Commands)
+def main() -> None:
+    """What is done by hand beside `dvc repro`."""
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def weights(file: Path) -> None:
+    """Say what is in a file of FlowNet 2.0 weights, and whether the network sees motion with it."""
+    from pipeline.flow.flownet2 import Estimator
+    from pipeline.flow.flownet2_weights import identify, sanity_check
+
+    found = identify(file)
+    click.echo(f"{file}: {found.network}, {found.tensors} tensors, {found.parameters:,} parameters")
+    click.echo(f"SHA-256 {found.sha256}")
+    error, zero = sanity_check(Estimator(file, "cpu").estimate_pairs)
+    click.echo(f"On a synthetic pair with known motion: end-point error {error:.3f} px, of zero flow {zero:.3f} px")
+    if error > 0.75 * zero:  # weights that were never trained come out at 1 or above
+        raise InputError(
+            f"{file}: expected a network that sees motion, but its error is {error / zero:.2f} times that of zero "
+            "flow, which sees none. The file has the right layout but not the weights of a trained FlowNet 2.0; "
+            "download it again."
+        )
+    click.echo("The network sees motion. Name the file in params.yaml (flow.weights) and set flow.method: flownet2")
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m pipeline")

@@ -1,0 +1,93 @@
+"""The flow of all clips of a dataset: in batches, each of which is kept at once, so that no interruption costs more.
+
+The batches are part of the result: sums over another number of pairs may be split differently, which moves a network's
+flow by its rounding (below 2e-4 px on a CPU, the tolerance of its golden test). They depend on the estimator and the
+device alone, so that a run that is resumed ends with the bytes of one that was not interrupted.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import h5py
+import numpy as np
+
+from pipeline import flow, resume
+
+T = TypeVar("T")
+
+
+def code(estimator: flow.FlowEstimator) -> list[Path]:
+    """The modules that decide what is kept of a batch."""
+    return [Path(__file__), Path(flow.__file__), Path(resume.__file__), Path(inspect.getfile(type(estimator)))]
+
+
+def key(frames: Path, estimator: flow.FlowEstimator, clips_at_once: int) -> str:
+    """Key of everything that the flow of the clips in the file `frames` depends on."""
+    facts = {
+        "settings": estimator.settings,
+        "arithmetic": estimator.arithmetic,
+        "numpy": np.__version__,
+        "clips_at_once": clips_at_once,
+    }
+    return resume.key(facts, [frames, *code(estimator)])
+
+
+def extract(
+    frames: h5py.Dataset | np.ndarray,
+    estimator: flow.FlowEstimator,
+    clips_at_once: int,
+    parts: resume.Parts,
+    report: Callable[[int], object] = lambda pairs: None,
+) -> Iterator[np.ndarray]:
+    """Flow of each clip, in the order of the clips; batches that `parts` holds are not estimated again.
+
+    Half precision rounds a component of less than 1 px by at most 0.00024 px and one of less than 2 px by at most
+    0.00049 px (2^-12 and 2^-11).
+
+    Parameters
+    ----------
+    frames : uint8 (N, F, S, S, 3) RGB
+    estimator
+        On a GPU it works on one batch while the batch before is written and the one after is read.
+    clips_at_once
+        Clips per batch.
+    parts
+        Where finished batches are kept.
+    report
+        Told the number of pairs of every batch that was estimated, once it is kept.
+
+    Yields
+    ------
+    float16 (F - 1, 2, S, S): u right, v down, pixels between frames i and i + 1.
+    """
+    batches = [slice(start, start + clips_at_once) for start in range(0, len(frames), clips_at_once)]
+    side_by_side = ahead if estimator.on_gpu else iter
+    clips = side_by_side(frames[rows] for number, rows in enumerate(batches) if number not in parts.finished)
+    estimated = side_by_side(estimator.estimate_clips(batch) for batch in clips)
+    for number in range(len(batches)):
+        if number in parts.finished:
+            fields = parts.load(number)
+        else:
+            fields = next(estimated).astype(np.float16)
+            parts.save(number, fields)
+            report(fields.shape[0] * fields.shape[1])
+        yield from fields
+
+
+def pairs_kept(frames: h5py.Dataset | np.ndarray, clips_at_once: int, parts: resume.Parts) -> int:
+    """Pairs of frames in the batches that `parts` holds."""
+    clips = sum(min(clips_at_once, len(frames) - number * clips_at_once) for number in parts.finished)
+    return clips * (frames.shape[1] - 1)
+
+
+def ahead(items: Iterable[T]) -> Iterator[T]:
+    """The same items, the next one in the making, in a thread, while the caller works on the one before."""
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        coming = thread.submit(next, iterator, end)
+        while (item := coming.result()) is not end:
+            coming = thread.submit(next, iterator, end)
+            yield item
