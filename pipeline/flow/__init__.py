@@ -15,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-METHODS = ("dis", "farneback")
+METHODS = ("dis", "farneback", "flownet2")
 
 
 class FlowEstimator(Protocol):
