@@ -194,9 +194,18 @@ def load(path: Path) -> Params:
         are listed, each with key, value and what is allowed.
     """
     try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: expected a YAML file: {error}") from error
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> Params:
+    """Parameters from the text of params.yaml; `path` is its name in errors, which are those of `load`."""
+    try:
         # YAML 1.2: DVC writes `1e-07`, which YAML 1.1 (PyYAML) reads as text.
-        document = YAML(typ="safe", pure=True).load(path)
-    except (OSError, YAMLError) as error:
+        document = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
         raise InputError(f"{path}: expected a YAML file: {error}") from error
     if not isinstance(document, dict):
         raise InputError(f"{path}: expected keys and values, found {type(document).__name__}")

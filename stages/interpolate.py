@@ -41,7 +41,7 @@ def _boxes(params: parameters.Params, clips: pd.DataFrame) -> dict[str, faces.Bo
     boxes: dict[str, faces.Box] = {}
     given, known = params.face_boxes, set(clips["clip"])
     problems = [f"face_boxes: {clip} is no clip of {params.dataset}" for clip in given if clip not in known]
-    pictures = paths.inspect(params.dataset)
+    pictures = paths.faceless(params.dataset)
     shutil.rmtree(pictures, ignore_errors=True)
     bar = progress(params, "faces", "clip", len(clips))
     for clip in bar(clips.itertuples()):

@@ -80,6 +80,8 @@ class Reading:
     """Labels of the task, in the order of the network's outputs."""
     annotations: tuple[Path, ...] = ()
     """Annotation files that were read."""
+    unknown_exclusions: tuple[str, ...] = ()
+    """Entries of `exclude` that are no clip and no row."""
 
 
 class UnusableRows(InputError):
@@ -140,7 +142,7 @@ def tabulate(
     problems += [f"exclude: {entry} is no clip and no row of this dataset" for entry in sorted(unused)]
     table = pd.DataFrame(rows, columns=list(COLUMNS)).sort_values("clip", ignore_index=True)
     classes = profile.classes or tuple(sorted(table["label"].unique()))
-    reading = Reading(table, left_out, classes, tuple(annotations))
+    reading = Reading(table, left_out, classes, tuple(annotations), tuple(sorted(unused)))
     if problems:
         raise UnusableRows(
             f"{root}: {len(problems)} defect{'s' * (len(problems) > 1)} in this copy of {profile.name}:\n"
