@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import xlrd
 
 from pipeline.datasets.tree import SPREADSHEETS, Tree, section
 from pipeline.errors import InputError
 
 # Rows in which the header is looked for: some tables have a title above it.
 _HEADER_ROWS = 10
+_ZIP = b"PK"
 _ENCODINGS = ("utf-8-sig", "gb18030", "cp1252")
 
 
@@ -148,9 +150,26 @@ def _sheets(path: Path, most: int | None = None) -> list[pd.DataFrame]:
     """Tables of a file without interpreted header, at most `most` rows of each."""
     if path.suffix.lower() == ".csv":
         return [_csv(path, most)]
+    if not path.read_bytes().startswith(_ZIP):  # some .xls are .xlsx by content, and the other way round
+        return _xls(path, most)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # openpyxl's, about decoration that it does not know
         return list(pd.read_excel(path, sheet_name=None, header=None, dtype=object, nrows=most).values())
+
+
+def _xls(path: Path, most: int | None) -> list[pd.DataFrame]:
+    book = xlrd.open_workbook(file_contents=path.read_bytes())
+    empty = (xlrd.XL_CELL_EMPTY, xlrd.XL_CELL_BLANK, xlrd.XL_CELL_ERROR)
+    return [
+        pd.DataFrame(
+            [
+                [None if cell.ctype in empty else cell.value for cell in sheet.row(row)]
+                for row in range(sheet.nrows if most is None else min(most, sheet.nrows))
+            ],
+            dtype=object,
+        )
+        for sheet in book.sheets()
+    ]
 
 
 def _csv(path: Path, most: int | None) -> pd.DataFrame:

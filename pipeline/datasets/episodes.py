@@ -24,15 +24,18 @@ class ClipFolders:
     def __init__(self, tree: Tree) -> None:
         self._clips: dict[int, list[Path]] = {}
         self._folder: dict[int, Path] = {}
-        roots = set()
+        filled, empty = set(), set()
         for folder in tree.walk():
             match = self._SUBJECT.match(folder.name)
             clips = [child for child in tree.children[folder] if not self._SUBJECT.match(child.name)]
-            if match and (clips or not tree.children[folder]):
+            if match and clips:
                 subject = int(match.group(1))
                 self._clips.setdefault(subject, []).extend(clips)
                 self._folder.setdefault(subject, folder)
-                roots.add(self._root_of(folder, tree.root))
+                filled.add(self._root_of(folder, tree.root))
+            elif match and not tree.children[folder]:
+                empty.add(self._root_of(folder, tree.root))
+        roots = filled or empty  # moving folders leaves empty ones behind
         if len(roots) != 1:
             names = ", ".join(str(path) for path in sorted(roots)) or "none"
             advice = ". Name one of them as the dataset's folder" if roots else ""

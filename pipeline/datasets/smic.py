@@ -73,6 +73,13 @@ def _recordings(tree: Tree) -> list[Path]:
     for folder in tree.walk():
         if folder.name.lower() == "micro" and _SUBJECT.match(folder.parent.name):
             found.setdefault(folder.parent.parent, []).append(folder)
+    # Moving folders leaves empty ones behind.
+    filled = {
+        top: micros
+        for top, micros in found.items()
+        if any(tree.children[labelled] for micro in micros for labelled in tree.children[micro])
+    }
+    found = filled or found
     # The same subjects were also filmed at 25 frames per second (VIS) and in near infrared (NIR).
     chosen = [top for top in found if top.name.upper() == "HS"] or list(found)
     if len(chosen) != 1:
