@@ -176,6 +176,11 @@ class Params:
                 f"train.augmentation.crop: must be at most {min(smallest, self.resize.size)}, the smallest scale of "
                 f"{self.resize.size} px, found {self.train.augmentation.crop}"
             )
+        if self.train.augmentation.crop < 32 * self.model.pooling:
+            raise ValueError(
+                f"train.augmentation.crop: must be at least 32 x model.pooling = {32 * self.model.pooling}, the least "
+                f"that the network can halve often enough, found {self.train.augmentation.crop}"
+            )
         return self
 
     @property

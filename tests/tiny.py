@@ -9,6 +9,7 @@ TINY = {
     "subjects": ["sub01", "sub02", "sub03"],
     "synthesize": {"subjects": 3, "clips": 9, "height": 80, "width": 72, "frames": [20, 24]},
     "resize": {"size": 64},
+    "model": {"pooling": 1},
     "train": {"epochs": 2, "augmentation": {"crop": 56}},
 }
 

@@ -58,7 +58,7 @@ class Row:
 
     def subject(self) -> str:
         """`sub01` for 1, 1.0, "1", "01" and "sub01"; empty for anything else."""
-        match = re.fullmatch(r"(?:sub(?:ject)?)?\s*(\d+)", self.text("subject"), re.IGNORECASE)
+        match = re.fullmatch(r"(?:sub(?:ject)?)?\s*(\d+)(?:\.0+)?", self.text("subject"), re.IGNORECASE)
         return f"sub{int(match.group(1)):02d}" if match else ""
 
 
