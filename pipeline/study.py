@@ -91,6 +91,8 @@ def use(
         "face": _face(name, root, reading.table),
         **_settings(profile, method),
     }
+    if values["exclude"]:
+        click.echo(f"excluded in {paths.PARAMS}: {', '.join(values['exclude'])}")
     after = _adopt(before, values, check)
     if not check:
         sheet = paths.contact_sheet(name)

@@ -103,6 +103,13 @@ def test_going_back_to_the_synthetic_dataset_restores_the_committed_file(checkou
     assert "stays as it is" in use("synthetic")
 
 
+def test_the_subjects_of_the_synthetic_dataset_follow_its_layout(checkout):
+    text = (checkout / "params.yaml").read_text()
+    (checkout / "params.yaml").write_text(text.replace("layout: casme2", "layout: smic"))
+    use("synthetic")
+    assert params.load(checkout / "params.yaml").subjects == ("s01", "s02", "s03", "s04", "s05")
+
+
 def test_check_writes_nothing(tiny, trees):
     before = (tiny / "params.yaml").read_bytes()
     assert "params.yaml would change:" in use("casme2", "--from", trees["casme2"].root, "--check")
@@ -187,7 +194,7 @@ def test_exclusions_stay_with_their_dataset(tiny, copy, trees):
     clip = copy.rows[0]["clip"]
     text = (tiny / "params.yaml").read_text()
     (tiny / "params.yaml").write_text(text.replace("exclude: []", f"exclude: [{clip}]"))
-    use("casme2", "--from", copy.root)
+    assert f"excluded in params.yaml: {clip}\n" in use("casme2", "--from", copy.root)
     assert params.load(tiny / "params.yaml").exclude == (clip,)
     assert f"exclude: [{clip}] → []" in use("smic", "--from", trees["smic"].root)
     use("casme2", "--from", copy.root, fails=True)
