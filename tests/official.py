@@ -36,9 +36,6 @@ class Official:
     table: list[list[Any]]
     """Cells of the annotation, header first."""
 
-    def row(self, number: int) -> dict[str, Any]:
-        return self.rows[number]
-
     def expected(self) -> list[tuple[Any, ...]]:
         columns = ("clip", "subject", "label", "onset", "apex", "offset", "n_frames", "frames")
         return sorted(tuple(row[column] for column in columns) for row in self.rows)
