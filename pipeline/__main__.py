@@ -46,5 +46,23 @@ def weights(file: Path) -> None:
     click.echo("The network sees motion. Name the file in params.yaml (flow.weights) and set flow.method: flownet2")
 
 
+@main.command()
+@click.argument("name")
+@click.option("--from", "root", type=click.Path(path_type=Path), help="Folder of the dataset as its owners ship it.")
+@click.option(
+    "--annotation", "annotated", type=click.Path(path_type=Path), help="Its annotation, if several are there."
+)
+@click.option("--flow", "method", help="flow.method to use, instead of the one that the paper used.")
+@click.option("--check", is_flag=True, help="Only look: nothing is written.")
+def use(name: str, root: Path | None, annotated: Path | None, method: str | None, check: bool) -> None:
+    """Check a copy of the dataset NAME and write its settings into params.yaml.
+
+    NAME is casme, casme2, smic, table (any folder with a table in the columns of clips.csv) or synthetic.
+    """
+    from pipeline import study
+
+    study.use(name, root, annotated, method, check)
+
+
 if __name__ == "__main__":
     main(prog_name="python -m pipeline")

@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML, YAMLError
 
 from pipeline.datasets import DATASETS
+from pipeline.datasets.layouts import LAYOUTS
 from pipeline.errors import InputError
 from pipeline.flow import METHODS
 
@@ -39,6 +40,7 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 Positive = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[float, Field(ge=0)]
+NotNegativeInt = Annotated[int, Field(ge=0)]
 Subjects = Annotated[tuple[str, ...], AfterValidator(_distinct)]
 
 
@@ -56,6 +58,15 @@ class Synthesize:
     drift: NotNegative
     noise: NotNegative
     flicker: NotNegative
+    layout: Annotated[str, _one_of(LAYOUTS)]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Annotation:
+    """Where the annotation of the dataset is; the SHA-256 stands for a file that is not below `raw`."""
+
+    file: Annotated[str, Field(min_length=1)]
+    sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -128,9 +139,12 @@ class Params:
 
     dataset: Annotated[str, _one_of(DATASETS)]
     raw: str
+    annotation: Annotation
     subjects: Annotated[Subjects, Field(min_length=2)]
     held_out: Literal["all"] | Subjects
     exclude: tuple[str, ...]
+    face: Literal["crop", "none"]
+    face_boxes: dict[str, tuple[NotNegativeInt, NotNegativeInt, Positive, Positive]]
     lambda_: Annotated[float, Field(ge=0, alias="lambda")]
     seed: Annotated[int, Field(ge=0)]
     synthesize: Synthesize
@@ -150,6 +164,10 @@ class Params:
             )
         if ".." in Path(self.raw).parts:
             raise ValueError(f"raw: must not contain '..', found {self.raw!r}")
+        if Path(self.annotation.file).is_absolute() and not self.annotation.sha256:
+            raise ValueError("annotation.sha256: must be given for a file that is not below `raw`")
+        if ".." in Path(self.annotation.file).parts:
+            raise ValueError(f"annotation.file: must not contain '..', found {self.annotation.file!r}")
         strangers = [subject for subject in self.folds if subject not in self.subjects]
         if strangers or not self.folds:
             raise ValueError(f"held_out: must be all or a list of subjects from `subjects`, found {list(self.folds)}")
@@ -186,9 +204,18 @@ def load(path: Path) -> Params:
         are listed, each with key, value and what is allowed.
     """
     try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: expected a YAML file: {error}") from error
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> Params:
+    """Parameters from the text of params.yaml; `path` is its name in errors, which are those of `load`."""
+    try:
         # YAML 1.2: DVC writes `1e-07`, which YAML 1.1 (PyYAML) reads as text.
-        document = YAML(typ="safe", pure=True).load(path)
-    except (OSError, YAMLError) as error:
+        document = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
         raise InputError(f"{path}: expected a YAML file: {error}") from error
     if not isinstance(document, dict):
         raise InputError(f"{path}: expected keys and values, found {type(document).__name__}")

@@ -89,6 +89,21 @@ def per_subject(dataset: str) -> Path:
     return results(dataset) / "per_subject.csv"
 
 
+def inspect(dataset: str) -> Path:
+    """Folder of pictures that a person should look at; no stage reads them."""
+    return Path("inspect") / dataset
+
+
+def contact_sheet(dataset: str) -> Path:
+    """Some frames of an adopted dataset."""
+    return inspect(dataset) / "contact_sheet.png"
+
+
+def faceless(dataset: str) -> Path:
+    """Folder of frames in which no face was found."""
+    return inspect(dataset) / "faces"
+
+
 def partial(stage: str, *names: str) -> Path:
     """Folder for the unfinished files of one stage (one fold of it, when `names` says which)."""
     return Path(".partial") / "@".join([stage, "-".join(names)] if names else [stage])

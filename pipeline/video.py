@@ -14,16 +14,19 @@ from pipeline.errors import InputError
 class Recording(Sequence[np.ndarray]):
     """Frames of one clip from onset to offset, uint8 (H, W, 3) RGB, each read when it is asked for.
 
+    With a `box` (x, y, width, height in pixels), only what is inside it.
+
     Raises
     ------
     InputError
         When a frame is asked for that is missing, unreadable, or of another size than the frames before it.
     """
 
-    def __init__(self, folder: Path, onset: int, offset: int) -> None:
+    def __init__(self, folder: Path, onset: int, offset: int, box: tuple[int, int, int, int] | None = None) -> None:
         self.folder = folder
         self.onset = onset
         self.offset = offset
+        self.box = box
         self._files = frames.numbered(folder)
         self._shape: tuple[int, ...] | None = None
         self._read = lru_cache(maxsize=2)(self._read)  # neighbours in time are the only frames needed twice
@@ -49,7 +52,10 @@ class Recording(Sequence[np.ndarray]):
                 f"{self._files[number]}: expected {self._shape[1]} x {self._shape[0]} px like the frames before it, "
                 f"found {image.shape[1]} x {image.shape[0]} px"
             )
-        return image
+        if self.box is None:
+            return image
+        x, y, width, height = self.box
+        return image[y : y + height, x : x + width]
 
 
 def interpolate(clip: Sequence[np.ndarray], count: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import click
 
 from pipeline import loso, paths
 from pipeline import params as parameters
-from pipeline.datasets import DATASETS
+from pipeline.datasets import DATASETS, annotation
 from pipeline.errors import InputError
 from pipeline.outputs import staged
 from stages.command import stage
@@ -18,8 +18,7 @@ def main() -> None:
     """Check every annotated clip of the dataset; all defects are reported at once."""
     params = parameters.load(paths.PARAMS)
     name = params.dataset
-    dataset = DATASETS[name]
-    reading = dataset.read(Path(params.raw), params.exclude)
+    reading = DATASETS[name].read(Path(params.raw), params.exclude, _annotation(params))
     _check_subjects(params, sorted(reading.table["subject"].unique()))
     if reading.left_out:
         counts = ", ".join(f"{count} {label}" for label, count in sorted(reading.left_out.items()))
@@ -27,7 +26,7 @@ def main() -> None:
     targets = [paths.clips(name), paths.classes(name), paths.splits(name)]
     with staged(paths.partial("index", name), *targets) as [clips, classes, splits]:
         reading.table.to_csv(clips, index=False)
-        classes.write_text(json.dumps(dataset.profile.classes) + "\n")
+        classes.write_text(json.dumps(reading.classes) + "\n")
         splits.mkdir()
         for subject in params.subjects:
             # The split of a fold that is not wanted is empty, so that its training has nothing to do; the splits of
@@ -36,6 +35,18 @@ def main() -> None:
             split = split if subject in params.folds else split[:0]
             split.to_csv(splits / f"{subject}.csv", index=False)
     click.echo(f"{name}: {len(reading.table)} clips of {len(params.subjects)} subjects")
+
+
+def _annotation(params: parameters.Params) -> Path | None:
+    """The annotation file of params.yaml; one that DVC does not see must be the one that was adopted."""
+    path = None if params.annotation.file == "auto" else Path(params.raw) / params.annotation.file
+    expected = params.annotation.sha256
+    if path and expected and path.is_file() and (found := annotation.sha256(path)) != expected:
+        raise InputError(
+            f"{path}: expected the annotation with SHA-256 {expected}, found {found}. "
+            f"If the change is meant, run `python -m pipeline use {params.dataset}` again."
+        )
+    return path
 
 
 def _check_subjects(params: parameters.Params, found: list[str]) -> None:

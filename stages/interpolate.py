@@ -1,13 +1,17 @@
-"""Interpolate every clip to F frames between onset and offset."""
+"""Interpolate every clip to F frames between onset and offset, cropped to the face where that is asked for."""
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 
-from pipeline import clipstore, paths, video
+from pipeline import clipstore, faces, paths, video
 from pipeline import params as parameters
+from pipeline.errors import InputError
 from pipeline.outputs import staged
 from stages.command import progress, stage
 
@@ -17,15 +21,49 @@ def main() -> None:
     """Linear interpolation in time (section 4.1), one clip in memory at a time."""
     params = parameters.load(paths.PARAMS)
     clips = pd.read_csv(paths.clips(params.dataset), dtype={"clip": str, "frames": str})
+    boxes = _boxes(params, clips) if params.face == "crop" else {}
     bar = progress(params, "interpolate", "clip", len(clips))
 
     def interpolated(clip: Any) -> tuple[str, np.ndarray]:
-        recording = video.Recording(Path(params.raw) / clip.frames, clip.onset, clip.offset)
-        return clip.clip, video.interpolate(recording, params.interpolation.frames)
+        return clip.clip, video.interpolate(_recording(params, clip, boxes.get(clip.clip)), params.interpolation.frames)
 
     target = paths.interpolated(params.dataset)
     with staged(paths.partial("interpolate", params.dataset), target) as [path]:
         clipstore.write_arrays(path, map(interpolated, bar(clips.itertuples())))
+
+
+def _recording(params: parameters.Params, clip: Any, box: faces.Box | None = None) -> Sequence[np.ndarray]:
+    return video.Recording(Path(params.raw) / clip.frames, clip.onset, clip.offset, box)
+
+
+def _boxes(params: parameters.Params, clips: pd.DataFrame) -> dict[str, faces.Box]:
+    """The square of each clip, from params.yaml or found in its onset frame; all failures are reported at once."""
+    boxes: dict[str, faces.Box] = {}
+    given, known = params.face_boxes, set(clips["clip"])
+    problems = [f"face_boxes: {clip} is no clip of {params.dataset}" for clip in given if clip not in known]
+    pictures = paths.faceless(params.dataset)
+    shutil.rmtree(pictures, ignore_errors=True)
+    bar = progress(params, "faces", "clip", len(clips))
+    for clip in bar(clips.itertuples()):
+        frame = _recording(params, clip)[0]
+        box = given.get(clip.clip) or faces.find_face(frame)
+        if box is not None and faces.fits(box, frame):
+            boxes[clip.clip] = box
+            continue
+        picture = pictures / f"{clip.clip.replace('/', '_')}.png"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        picture.write_bytes(cv2.imencode(".png", frame[..., ::-1])[1].tobytes())
+        size = f"{frame.shape[1]} x {frame.shape[0]} px"
+        reason = "no face found in its onset frame" if box is None else f"face_boxes: {list(box)} is not inside it"
+        problems.append(f"{clip.clip}: {reason} ({size}, see {picture})")
+    if problems:
+        raise InputError(
+            f"expected one face in every clip of {params.dataset}, found {len(problems)} without:\n  "
+            + "\n  ".join(problems)
+            + f"\nLook at the pictures and give each a box in {paths.PARAMS}, in pixels: "
+            + "`face_boxes: {clip: [x, y, width, height]}`. Or say `face: none`, if the frames show faces only."
+        )
+    return boxes
 
 
 if __name__ == "__main__":

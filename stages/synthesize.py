@@ -1,4 +1,4 @@
-"""Write the embedded dataset in the layout of CASME II."""
+"""Write the embedded dataset in one of the official layouts."""
 
 from dataclasses import asdict
 

@@ -104,7 +104,18 @@ COMBINATIONS: dict[str, tuple[tuple[float, tuple[int, ...]], ...]] = {
         (0.7, (1, 2, 12)),
         (0.6, (5,)),
     ),
+    "tense": (
+        (3.0, (4, 7)),
+        (2.0, (7,)),
+        (1.5, (1, 4)),
+        (1.5, (7, 24)),
+        (1.0, (4, 15)),
+        (1.0, (24,)),
+    ),
 }
+# SMIC tells only how an expression feels.
+COMBINATIONS["negative"] = (*COMBINATIONS["disgust"], (2.0, (15, 17)), (1.5, (1, 4)))
+COMBINATIONS["positive"] = COMBINATIONS["happiness"]
 
 # Faces also move in ways that have nothing to do with the expression: one of these units joins in, weakly.
 _STRAY_UNITS = (2, 4, 6, 12, 14, 17)

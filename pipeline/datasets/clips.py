@@ -1,6 +1,5 @@
 """The clip table: what every dataset reader gives, checked row by row."""
 
-import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,14 +14,40 @@ COLUMNS = ("clip", "subject", "label", "onset", "apex", "offset", "n_frames", "f
 
 
 @dataclass(frozen=True)
+class Settings:
+    """How a dataset is studied, key by key of params.yaml."""
+
+    epochs: int
+    lr: float
+    weight_decay: float
+    lambda_: float
+    scales: tuple[float, ...]
+    horizontal_flip: bool
+    views: str
+    flow: str
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many clips and subjects the paper uses; its classes are those of the profile."""
+
+    clips: int
+    subjects: int
+
+
+@dataclass(frozen=True)
 class Profile:
     """What is known of a dataset before looking at a copy of it."""
 
     name: str
     classes: tuple[str, ...]
-    """Labels of the recognition task, in the order of the network's outputs."""
+    """Labels of the recognition task, in the order of the network's outputs; empty: whichever are found."""
     left_out: tuple[str, ...] = ()
     """Labels that the dataset has and the task does not use."""
+    settings: Settings | None = None
+    """What the paper uses for it, or what suits it."""
+    paper: Counts | None = None
+    """Numbers of the paper, for a dataset that is in it."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +64,8 @@ class Sample:
     """Folder of its frame files."""
     source: str
     """Annotation file and row, `CASME2-coding-20140508.xlsx:7`, for messages and for `exclude`."""
+    fault: str = ""
+    """What the reader itself found wrong; such a sample cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -49,29 +76,29 @@ class Reading:
     """The clip table: columns `COLUMNS`, sorted by clip."""
     left_out: Counter[str] = field(default_factory=Counter)
     """Samples of labels that the task does not use."""
+    classes: tuple[str, ...] = ()
+    """Labels of the task, in the order of the network's outputs."""
+    annotations: tuple[Path, ...] = ()
+    """Annotation files that were read."""
+    unknown_exclusions: tuple[str, ...] = ()
+    """Entries of `exclude` that are no clip and no row."""
 
 
-def refuse_links(root: Path) -> None:
-    """Refuse linked folders inside a dataset; `root` itself may be a link.
+class UnusableRows(InputError):
+    """Some rows cannot be used; `reading` has the others."""
 
-    DVC follows a link when it reads a folder, but does not notice when what is behind it changes.
-
-    Raises
-    ------
-    InputError
-        Names every linked folder.
-    """
-    links = [
-        Path(folder, name) for folder, names, _ in os.walk(root) for name in names if Path(folder, name).is_symlink()
-    ]
-    if links:
-        raise InputError(
-            f"{root}: expected plain folders, found links: {', '.join(map(str, sorted(links)))}. "
-            "DVC would not see changes behind them: put the folders themselves there."
-        )
+    def __init__(self, message: str, reading: Reading) -> None:
+        super().__init__(message)
+        self.reading = reading
 
 
-def tabulate(samples: Iterable[Sample], root: Path, profile: Profile, exclude: Iterable[str] = ()) -> Reading:
+def tabulate(
+    samples: Iterable[Sample],
+    root: Path,
+    profile: Profile,
+    exclude: Iterable[str] = (),
+    annotations: Iterable[Path] = (),
+) -> Reading:
     """Check every sample and give the clip table.
 
     Parameters
@@ -82,11 +109,15 @@ def tabulate(samples: Iterable[Sample], root: Path, profile: Profile, exclude: I
         The dataset's folder; `frames` in the table is relative to it.
     exclude
         Clip ids, or `file:row` where a row has no unique id, that are left out on purpose.
+    annotations
+        Files that the samples come from.
 
     Raises
     ------
+    UnusableRows
+        All of them are listed, each with its source and reason.
     InputError
-        Some rows cannot be used: all of them are listed, each with its source and reason. Or nothing is left.
+        Nothing is left.
     """
     excluded = set(exclude)
     unused = set(excluded)
@@ -109,15 +140,21 @@ def tabulate(samples: Iterable[Sample], root: Path, profile: Profile, exclude: I
         if not reasons:
             rows.append(_row(sample, root))
     problems += [f"exclude: {entry} is no clip and no row of this dataset" for entry in sorted(unused)]
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).sort_values("clip", ignore_index=True)
+    classes = profile.classes or tuple(sorted(table["label"].unique()))
+    reading = Reading(table, left_out, classes, tuple(annotations), tuple(sorted(unused)))
     if problems:
-        raise InputError(
+        raise UnusableRows(
             f"{root}: {len(problems)} defect{'s' * (len(problems) > 1)} in this copy of {profile.name}:\n"
             + "\n".join(f"  {problem}" for problem in problems)
-            + "\nMend the copy, or list the clips under `exclude` in params.yaml."
+            + "\nMend the copy, or list the clips under `exclude` in params.yaml.",
+            reading,
         )
     if not rows:
-        raise InputError(f"{root}: expected clips of {', '.join(profile.classes)}, found no sample at all")
-    return Reading(pd.DataFrame(rows, columns=list(COLUMNS)).sort_values("clip", ignore_index=True), left_out)
+        raise InputError(
+            f"{root}: expected clips of {', '.join(profile.classes) or 'some class'}, found no sample at all"
+        )
+    return reading
 
 
 def _row(sample: Sample, root: Path) -> tuple[object, ...]:
@@ -128,23 +165,27 @@ def _row(sample: Sample, root: Path) -> tuple[object, ...]:
 
 
 def _defects(sample: Sample, root: Path, profile: Profile) -> Iterable[str]:
-    if sample.label not in profile.classes:
+    if sample.fault:
+        yield sample.fault
+        return
+    if not sample.label:
+        yield "it has no label"
+    elif profile.classes and sample.label not in profile.classes:
         known = ", ".join(profile.classes + profile.left_out)
         yield f"label {sample.label!r} is no class of {profile.name} ({known})"
     if sample.onset is None or sample.offset is None:
         yield f"onset and offset must be frame numbers, found {sample.onset} and {sample.offset}"
     elif sample.onset >= sample.offset:
         yield f"onset {sample.onset} is not before offset {sample.offset}"
+    elif not sample.frames.resolve().is_relative_to(root.resolve()):
+        yield f"frame folder {sample.frames} leads out of {root}"
     elif not sample.frames.is_dir():
         yield f"frame folder {sample.frames} is missing"
     else:
-        yield from _frame_defects(sample, root)
+        yield from _frame_defects(sample)
 
 
-def _frame_defects(sample: Sample, root: Path) -> Iterable[str]:
-    if not sample.frames.resolve().is_relative_to(root.resolve()):
-        yield f"frame folder {sample.frames} leads out of {root}"
-        return
+def _frame_defects(sample: Sample) -> Iterable[str]:
     try:
         files = frames.numbered(sample.frames)
     except InputError as error:

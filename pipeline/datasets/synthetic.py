@@ -1,6 +1,6 @@
-"""The embedded dataset: procedural faces with known motion, written as a CASME II tree.
+"""The embedded dataset: procedural faces with known motion, written as a tree of CASME, CASME II or SMIC.
 
-`write_tree` makes what the owners of CASME II ship (`Cropped/sub01/EP02_01f/reg_img46.jpg` and an annotation
+`write_tree` makes what the owners ship (for CASME II `Cropped/sub01/EP02_01f/reg_img46.jpg` and an annotation
 spreadsheet) plus `truth.h5`, the motion behind every frame, and `contact_sheet.png`, one glance at all of it.
 
 Truth, per clip: the point that is at x in the first frame is at x + d_t(x) in frame t, with
@@ -24,10 +24,10 @@ from openpyxl import Workbook
 
 from pipeline.datasets.action_units import draw_expression, time_course, unit_displacement
 from pipeline.datasets.face import HALF_HEIGHT, Face, draw_subject, landmarks, paint
+from pipeline.datasets.layouts import LAYOUTS, Layout
 
-CLASSES = ("disgust", "happiness", "repression", "surprise")
+CLASSES = LAYOUTS["casme2"].classes
 
-ANNOTATION = "CASME2-coding-20140508.xlsx"
 TRUTH = "truth.h5"
 CONTACT_SHEET = "contact_sheet.png"
 
@@ -40,7 +40,6 @@ MAX_AMPLITUDE = 4.0
 # A point moves if the expression (not the drift) ever takes it farther than this, px at the reference size.
 MOVING_THRESHOLD = 0.25
 
-_SHARES = {"disgust": 0.34, "happiness": 0.25, "repression": 0.23, "surprise": 0.18}
 _JPEG_QUALITY = 96
 _FRAMING = 0.02  # how far a crop may be off, in face units, and 1 - its zoom
 
@@ -64,6 +63,7 @@ def write_tree(
     drift: float,
     noise: float,
     flicker: float,
+    layout: str = "casme2",
 ) -> Iterator[str]:
     """Write the dataset into `folder`, clip by clip.
 
@@ -91,6 +91,8 @@ def write_tree(
         Standard deviation of the camera's noise, grey levels.
     flicker
         Standard deviation of the illumination from frame to frame, as a fraction.
+    layout
+        Whose folders, names and classes: a key of `LAYOUTS`.
 
     Yields
     ------
@@ -105,7 +107,9 @@ def write_tree(
     """
     _require(seed >= 0, "seed", seed, "0 or more")
     _require(subjects >= 1, "subjects", subjects, "1 or more")
-    least = max(subjects, len(CLASSES))
+    _require(layout in LAYOUTS, "layout", layout, ", ".join(LAYOUTS))
+    style = LAYOUTS[layout]
+    least = max(subjects, len(style.classes))
     _require(clips >= least, "clips", clips, f"{least} or more: one per subject and one per class")
     _require(height >= 64, "height", height, "64 or more")
     _require(width >= 64, "width", width, "64 or more")
@@ -122,7 +126,7 @@ def write_tree(
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder}: expected an empty folder, found {next(folder.iterdir()).name} in it")
     camera = Camera(height=height, width=width, drift=drift, noise=noise, flicker=flicker)
-    return _write(folder, seed, _plan(seed, subjects, clips, frames), amplitude, camera)
+    return _write(folder, seed, _plan(seed, subjects, clips, frames, style), amplitude, camera, style)
 
 
 def true_flow(basis: np.ndarray, profile: np.ndarray, drift: np.ndarray, i: int, j: int) -> np.ndarray:
@@ -221,10 +225,7 @@ class _Plan:
     label: str
     onset: int
     n_frames: int
-
-    @property
-    def clip(self) -> str:
-        return f"sub{self.subject:02d}/{self.name}"
+    clip: str
 
 
 @dataclass(frozen=True)
@@ -257,7 +258,9 @@ def _stream(seed: int, *words: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, *words))))
 
 
-def _write(folder: Path, seed: int, plan: list[_Plan], amplitude: tuple[float, float], camera: Camera) -> Iterator[str]:
+def _write(
+    folder: Path, seed: int, plan: list[_Plan], amplitude: tuple[float, float], camera: Camera, style: Layout
+) -> Iterator[str]:
     folder.mkdir(parents=True, exist_ok=True)
     rows: list[tuple[object, ...]] = []
     tiles: dict[tuple[int, str], np.ndarray] = {}
@@ -271,46 +274,58 @@ def _write(folder: Path, seed: int, plan: list[_Plan], amplitude: tuple[float, f
                 portrait = _portrait(face, camera, amplitude[1])
             rng = _stream(seed, _CLIP, subject, index)
             motion = _draw_motion(item, face, amplitude, camera, rng)
-            clip_folder = folder / "Cropped" / item.clip
-            clip_folder.mkdir(parents=True)
+            _frame_file(folder, style, item, item.onset).parent.mkdir(parents=True)
             kept, peak = [], np.zeros((camera.height, camera.width), np.float32)
             for t, (frame, expression) in enumerate(_film(motion, portrait, camera, rng)):
-                _save(clip_folder / f"reg_img{item.onset + t}.jpg", frame)
+                _save(_frame_file(folder, style, item, item.onset + t), frame)
                 np.maximum(peak, np.hypot(*expression), out=peak)
                 if t in (0, motion.apex):
                     kept.append(frame)
             moving = peak > MOVING_THRESHOLD * camera.pixel
             _record(truth.create_group(item.clip), item, motion, moving)
-            rows.append(_row(item, motion))
+            rows.append(_row(item, motion, style))
             if (item.subject, item.label) not in tiles:
                 tiles[item.subject, item.label] = _tile(*kept, motion)
             yield item.clip
-    _annotate(folder / ANNOTATION, rows)
-    _save(folder / CONTACT_SHEET, _sheet(tiles, sorted({item.subject for item in plan})))
+    if style.annotation:
+        _annotate(folder / style.annotation, rows, style)
+    _save(folder / CONTACT_SHEET, _sheet(tiles, sorted({item.subject for item in plan}), style.classes))
 
 
-def _plan(seed: int, subjects: int, clips: int, frames: tuple[int, int]) -> list[_Plan]:
+def _frame_file(folder: Path, style: Layout, item: _Plan, number: int) -> Path:
+    return folder / style.frame.format(subject=item.subject, name=item.name, label=item.label, number=number)
+
+
+def _plan(
+    seed: int, subjects: int, clips: int, frames: tuple[int, int], style: Layout = LAYOUTS["casme2"]
+) -> list[_Plan]:
     """Who shows what, in which file: uneven over subjects and classes, sorted by clip id."""
     rng = _stream(seed, _PLAN)
-    per_class = 1 + _apportion(clips - len(CLASSES), np.array([_SHARES[label] for label in CLASSES]) * clips - 1)
+    classes = style.classes
+    per_class = 1 + _apportion(clips - len(classes), np.array(list(style.shares.values())) * clips - 1)
     per_subject = 1 + _apportion(clips - subjects, np.exp(rng.uniform(0, 1.2, subjects)))
     who = np.repeat(np.arange(1, subjects + 1), per_subject)
-    what = np.repeat(np.arange(len(CLASSES)), per_class)
+    what = np.repeat(np.arange(len(classes)), per_class)
     # A class seen in one subject only cannot be learned when that subject is left out. Take the best of some shuffles;
     # with few clips it may be impossible to spread them all.
     shuffles = [rng.permutation(what) for _ in range(100)]
-    what = min(shuffles, key=lambda labels: sum(len(set(who[labels == c])) < 2 for c in range(len(CLASSES))))
+    what = min(shuffles, key=lambda labels: sum(len(set(who[labels == c])) < 2 for c in range(len(classes))))
 
     names: dict[tuple[int, str], int] = {}
     for subject, label in zip(who, what, strict=True):
-        episode = int(rng.integers(2, 20))
-        take = 1 + sum(1 for s, name in names if s == subject and name.startswith(f"EP{episode:02d}_"))
-        names[int(subject), f"EP{episode:02d}_{take:02d}{rng.choice(('', 'f'))}"] = int(label)
+        episode, tag = int(rng.integers(2, 20)), style.tags.get(classes[label])
+        begin = f"{tag or f'EP{episode:02d}'}_"
+        take = 1 + sum(1 for s, name in names if s == subject and name.startswith(begin))
+        name = style.name.format(episode=episode, tag=tag, take=take) + str(rng.choice(style.suffixes))
+        names[int(subject), name] = int(label)
     plan = []
-    for index, ((subject, name), label) in enumerate(sorted(names.items())):
+    # In the order of the ids, whatever the onset adds to them.
+    order = sorted(names.items(), key=lambda entry: style.clip.format(subject=entry[0][0], name=entry[0][1], onset=""))
+    for index, ((subject, name), label) in enumerate(order):
         n_frames = int(rng.integers(frames[0], frames[1], endpoint=True))
         onset = _onset(index, n_frames, rng)
-        plan.append(_Plan(subject, name, CLASSES[label], onset, n_frames))
+        clip = style.clip.format(subject=subject, name=name, onset=onset)
+        plan.append(_Plan(subject, name, classes[label], onset, n_frames, clip))
     return plan
 
 
@@ -448,18 +463,25 @@ def _record(group: h5py.Group, item: _Plan, motion: _Motion, moving: np.ndarray)
     group.create_dataset("moving", data=moving, **packed)
 
 
-def _row(item: _Plan, motion: _Motion) -> tuple[object, ...]:
-    units = "+".join(map(str, motion.units))
-    onset, apex, offset = item.onset, item.onset + motion.apex, item.onset + item.n_frames - 1
-    return (item.subject, item.name, None, onset, apex, offset, None, units, item.label)
+def _row(item: _Plan, motion: _Motion, style: Layout) -> tuple[object, ...]:
+    values = {
+        "subject": item.subject,
+        "name": item.name,
+        "label": item.label,
+        "onset": item.onset,
+        "apex": item.onset + motion.apex,
+        "offset": item.onset + item.n_frames - 1,
+        "units": "+".join(map(str, motion.units)),
+        None: None,
+    }
+    return tuple(values[field] for _, field in style.columns)
 
 
-def _annotate(path: Path, rows: list[tuple[object, ...]]) -> None:
+def _annotate(path: Path, rows: list[tuple[object, ...]], style: Layout = LAYOUTS["casme2"]) -> None:
     """Write the annotation spreadsheet, without the time of writing that spreadsheets carry."""
     book = Workbook()
     sheet = book.active
-    header = ("Subject", "Filename", None, "OnsetFrame", "ApexFrame", "OffsetFrame", None)
-    for row in ((*header, "Action Units", "Estimated Emotion"), *rows):
+    for row in (tuple(header for header, _ in style.columns), *rows):
         sheet.append(row)
     written = io.BytesIO()
     book.save(written)
@@ -508,13 +530,13 @@ def _tile(first: np.ndarray, apex: np.ndarray, motion: _Motion) -> np.ndarray:
     return tile
 
 
-def _sheet(tiles: dict[tuple[int, str], np.ndarray], subjects: list[int]) -> np.ndarray:
+def _sheet(tiles: dict[tuple[int, str], np.ndarray], subjects: list[int], classes: tuple[str, ...]) -> np.ndarray:
     """Subjects down, classes across; what nobody showed stays blank."""
     height, width = next(iter(tiles.values())).shape[:2]
     gap, left, top = 8, 56, 26
-    shape = (top + len(subjects) * (height + gap), left + len(CLASSES) * (width + gap), 3)
+    shape = (top + len(subjects) * (height + gap), left + len(classes) * (width + gap), 3)
     sheet = np.full(shape, _PAPER, np.uint8)
-    for column, label in enumerate(CLASSES):
+    for column, label in enumerate(classes):
         x = left + column * (width + gap)
         _write_text(sheet, f"{label}: onset, apex, motion", (x + 3, 17))
         for row, subject in enumerate(subjects):

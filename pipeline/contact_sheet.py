@@ -1,0 +1,53 @@
+"""A look at a dataset before hours of computing: some frames of one clip per class."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+_HEIGHT = 200  # px of every picture
+_GAP, _TITLE = 8, 24
+_PAPER, _INK = 245, (40, 40, 40)
+
+
+def contact_sheet(rows: Sequence[tuple[str, Sequence[tuple[str, np.ndarray]]]]) -> np.ndarray:
+    """Rows of captioned pictures, each row under a title.
+
+    Parameters
+    ----------
+    rows
+        Title and pictures, each a caption and a frame, uint8 (H, W, 3) RGB.
+
+    Returns
+    -------
+    uint8 (H, W, 3) RGB.
+    """
+    return np.vstack([_row(title, pictures, _width(rows)) for title, pictures in rows])
+
+
+def _width(rows: Sequence[tuple[str, Sequence[tuple[str, np.ndarray]]]]) -> int:
+    widest = max(sum(_scaled(frame).shape[1] + _GAP for _, frame in pictures) for _, pictures in rows)
+    return max(widest + _GAP, 480)
+
+
+def _scaled(frame: np.ndarray) -> np.ndarray:
+    width = max(1, round(frame.shape[1] * _HEIGHT / frame.shape[0]))
+    method = cv2.INTER_AREA if frame.shape[0] > _HEIGHT else cv2.INTER_CUBIC
+    return cv2.resize(frame, (width, _HEIGHT), interpolation=method)
+
+
+def _row(title: str, pictures: Sequence[tuple[str, np.ndarray]], width: int) -> np.ndarray:
+    row = np.full((2 * _TITLE + _HEIGHT + _GAP, width, 3), _PAPER, np.uint8)
+    _write(row, title, (_GAP, _TITLE - 7))
+    x = _GAP
+    for caption, frame in pictures:
+        picture = _scaled(frame)
+        row[2 * _TITLE : 2 * _TITLE + _HEIGHT, x : x + picture.shape[1]] = picture
+        _write(row, caption, (x, 2 * _TITLE - 7))
+        x += picture.shape[1] + _GAP
+    return row
+
+
+def _write(picture: np.ndarray, text: str, corner: tuple[int, int]) -> None:
+    # OpenCV's letters are ASCII; others would come out as question marks.
+    cv2.putText(picture, text, corner, cv2.FONT_HERSHEY_SIMPLEX, 0.45, _INK, 1, cv2.LINE_AA)

@@ -1,0 +1,187 @@
+"""Annotation spreadsheets: the one that has a dataset's columns, and what its cells mean."""
+
+import csv
+import hashlib
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xlrd
+
+from pipeline.datasets.tree import SPREADSHEETS, Tree, section
+from pipeline.errors import InputError
+
+# Rows in which the header is looked for: some tables have a title above it.
+_HEADER_ROWS = 10
+_ZIP = b"PK"
+_ENCODINGS = ("utf-8-sig", "gb18030", "cp1252")
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the annotation of a dataset looks like."""
+
+    name: str
+    """Pattern of the names that the owners gave it; such files are listed first."""
+    columns: Mapping[str, str]
+    """Header of each field that a row must have, by the name of the field. Case and blanks do not matter."""
+    optional: Mapping[str, str]
+    """Header of fields that a row may have."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of an annotation; a cell without value is None."""
+
+    source: str
+    """File and row as a spreadsheet program counts it, `CASME2-coding-20140508.xlsx:7`."""
+    cells: Mapping[str, Any]
+
+    def __getitem__(self, field: str) -> Any:
+        return self.cells.get(field)
+
+    def text(self, field: str) -> str:
+        """A cell as text without blanks around it; a whole number without its decimals."""
+        value = self[field]
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        return "" if value is None else str(value).strip()
+
+    def number(self, field: str) -> int | None:
+        """A whole number; None for anything else, such as the `/` and `\\` of the official files."""
+        value = pd.to_numeric(self.text(field), errors="coerce")
+        return int(value) if pd.notna(value) and float(value).is_integer() else None
+
+    def subject(self) -> str:
+        """`sub01` for 1, 1.0, "1", "01" and "sub01"; empty for anything else."""
+        match = re.fullmatch(r"(?:sub(?:ject)?)?\s*(\d+)(?:\.0+)?", self.text("subject"), re.IGNORECASE)
+        return f"sub{int(match.group(1)):02d}" if match else ""
+
+
+def find(tree: Tree, form: Form, given: Path | None = None) -> list[Path]:
+    """The annotation of a dataset: `given`, or the spreadsheet with the right columns, wherever it lies.
+
+    CASME has one for each of its sections; otherwise there must be exactly one.
+
+    Raises
+    ------
+    InputError
+        None or several are found: they are listed. Or `given` is missing or has other columns.
+    """
+    expected = f"annotation spreadsheet ({', '.join(SPREADSHEETS)}) with the columns {', '.join(form.columns.values())}"
+    if given is not None:
+        if not given.is_file():
+            raise InputError(f"annotation: expected the file of the annotation, found nothing at {given}")
+        if reason := _unfit(given, form):
+            raise InputError(f"annotation: expected an {expected}; {given} {reason}")
+        return [given]
+    reasons = {path: _unfit(path, form) for path in tree.spreadsheets}
+    found = [path for path, reason in reasons.items() if reason is None]
+    found.sort(key=lambda path: (not _bears(path, form.name), path))
+    sections = [section(path) for path in found]
+    if len(found) == 1 or (found and None not in sections and len(set(sections)) == len(sections)):
+        return found
+    if found:
+        names = ", ".join(map(str, found))
+        raise InputError(f"{tree.root}: expected one {expected}; found {names}. Say which with --annotation FILE")
+    others = "".join(f"\n  {path} {reason}" for path, reason in reasons.items() if path.suffix.lower() != ".csv")
+    raise InputError(f"{tree.root}: expected one {expected}; found none{others}")
+
+
+def rows(path: Path, form: Form) -> Iterator[Row]:
+    """Rows of an annotation, without empty ones: spreadsheets trail them."""
+    for sheet in _sheets(path):
+        places = _places(sheet, form)
+        if places is None or not set(form.columns) <= set(places[1]):
+            continue
+        header, columns = places
+        for index in range(header + 1, len(sheet)):
+            values = {field: sheet.iat[index, column] for field, column in columns.items()}
+            cells = {field: None if pd.isna(value) or value == "" else value for field, value in values.items()}
+            if any(cells[field] is not None for field in form.columns):
+                yield Row(f"{path.name}:{index + 1}", cells)
+        return
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _bears(path: Path, pattern: str) -> bool:
+    return re.match(pattern, path.name, re.IGNORECASE) is not None
+
+
+def _unfit(path: Path, form: Form) -> str | None:
+    """Why a file is not the annotation, or None when it is."""
+    try:
+        sheets = _sheets(path, _HEADER_ROWS)
+    except Exception as error:  # each spreadsheet format fails in ways of its own
+        return f"cannot be read as a spreadsheet ({type(error).__name__}: {error})"
+    best = max((set(places[1]) for sheet in sheets if (places := _places(sheet, form))), key=len, default=set())
+    missing = [header for field, header in form.columns.items() if field not in best]
+    return f"has no column {', '.join(missing)}" if missing else None
+
+
+def _places(sheet: pd.DataFrame, form: Form) -> tuple[int, dict[str, int]] | None:
+    """Row of the header and column of each field, from the row that names most of them; None without any."""
+    wanted = {_plain(header): field for field, header in (*form.columns.items(), *form.optional.items())}
+    best: tuple[int, dict[str, int]] | None = None
+    for index in range(min(_HEADER_ROWS, len(sheet))):
+        columns: dict[str, int] = {}
+        for column, header in enumerate(sheet.iloc[index]):
+            if (field := wanted.get(_plain(header))) is not None:
+                columns.setdefault(field, column)
+        if columns and (best is None or len(columns) > len(best[1])):
+            best = index, columns
+    return best
+
+
+def _plain(header: object) -> str:
+    """`estimatedemotion` for `Estimated Emotion` and `estimated_emotion `."""
+    return re.sub(r"[^a-z0-9]", "", str(header).lower())
+
+
+def _sheets(path: Path, most: int | None = None) -> list[pd.DataFrame]:
+    """Tables of a file without interpreted header, at most `most` rows of each."""
+    if path.suffix.lower() == ".csv":
+        return [_csv(path, most)]
+    if not path.read_bytes().startswith(_ZIP):  # some .xls are .xlsx by content, and the other way round
+        return _xls(path, most)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # openpyxl's, about decoration that it does not know
+        return list(pd.read_excel(path, sheet_name=None, header=None, dtype=object, nrows=most).values())
+
+
+def _xls(path: Path, most: int | None) -> list[pd.DataFrame]:
+    book = xlrd.open_workbook(file_contents=path.read_bytes())
+    empty = (xlrd.XL_CELL_EMPTY, xlrd.XL_CELL_BLANK, xlrd.XL_CELL_ERROR)
+    return [
+        pd.DataFrame(
+            [
+                [None if cell.ctype in empty else cell.value for cell in sheet.row(row)]
+                for row in range(sheet.nrows if most is None else min(most, sheet.nrows))
+            ],
+            dtype=object,
+        )
+        for sheet in book.sheets()
+    ]
+
+
+def _csv(path: Path, most: int | None) -> pd.DataFrame:
+    content = path.read_bytes()
+    for encoding in _ENCODINGS:
+        try:
+            lines = content.decode(encoding).splitlines()
+            break
+        except UnicodeDecodeError:
+            continue
+    else:
+        raise ValueError(f"is in none of the encodings {', '.join(_ENCODINGS)}")
+    head = "\n".join(lines[:_HEADER_ROWS])
+    delimiter = max(",;\t", key=head.count)  # some countries' spreadsheet programs export semicolons
+    return pd.DataFrame(list(csv.reader(lines[:most], delimiter=delimiter)), dtype=object)

@@ -1,0 +1,78 @@
+"""CASME: `Cropped/sub01/EP01_5/reg_EP01_5-113.jpg` and one annotation spreadsheet, or one for each section.
+
+Yan et al., CASME database: a dataset of spontaneous micro-expressions collected from neutralized faces, FG 2013,
+doi:10.1109/FG.2013.6553799.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipeline.datasets import annotation
+from pipeline.datasets.clips import Counts, Profile, Reading, Settings, tabulate
+from pipeline.datasets.episodes import ClipFolders, samples
+from pipeline.datasets.tree import survey
+
+PROFILE = Profile(
+    name="casme",
+    classes=("disgust", "repression", "surprise", "tense"),
+    left_out=("amusement", "contempt", "fear", "happiness", "others", "sadness"),
+    settings=Settings(
+        epochs=60,
+        lr=1e-5,
+        weight_decay=1e-4,
+        lambda_=1e-8,
+        scales=(0.9, 1.0, 1.1),
+        horizontal_flip=False,
+        views="all",
+        flow="flownet2",
+    ),
+    paper=Counts(clips=171, subjects=19),
+)
+
+FORM = annotation.Form(
+    name=r"CASME[-_. ]",
+    columns={
+        "subject": "Subject",
+        "name": "Filename",
+        "onset": "OnsetF",
+        "apex": "ApexF1",
+        "offset": "OffsetF",
+        "label": "Emotion",
+    },
+    optional={},
+)
+
+_MISSPELT = {"comtempt": "contempt"}
+
+
+def read(root: Path, exclude: Iterable[str] = (), profile: Profile = PROFILE, annotated: Path | None = None) -> Reading:
+    """Read a CASME tree, raw (in sections or not) or cropped.
+
+    One file name can hold several samples, so that the onset is part of every clip's id: `sub01/EP01_5-73`.
+
+    Parameters
+    ----------
+    root
+        Folder of the dataset as its owners ship it.
+    exclude
+        Clip ids or `file:row` to leave out.
+    profile
+        Labels to accept; another dataset in CASME's layout brings its own.
+    annotated
+        The annotation, instead of looking for it.
+
+    Raises
+    ------
+    InputError
+        There is no annotation or no frame folder, or more than one, or some rows cannot be used.
+    """
+    tree = survey(root)
+    files = annotation.find(tree, FORM, annotated)
+    rows = (row for file in files for row in annotation.rows(file, FORM))
+    found = samples(rows, ClipFolders(tree), _with_onset, lambda label: _MISSPELT.get(label, label))
+    return tabulate(found, root, profile, exclude, files)
+
+
+def _with_onset(clip: str, row: annotation.Row) -> str:
+    onset = row.number("onset")
+    return f"{clip}-{'?' if onset is None else onset}"

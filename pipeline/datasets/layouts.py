@@ -1,0 +1,94 @@
+"""How the owners of CASME, CASME II and SMIC lay out their datasets, as the generator writes them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Classes and names of one dataset. The templates know `subject`, `name`, `label`, `onset` and `number`."""
+
+    shares: Mapping[str, float]
+    """Share of the clips by class; about those of the real dataset."""
+    name: str
+    """Template of a clip's name from `episode` and `take`, or from `tag` and `take`."""
+    suffixes: tuple[str, ...]
+    """What names may end with."""
+    tags: Mapping[str, str]
+    """What a class is called in names; empty where names do not tell."""
+    clip: str
+    """Id of a clip, as the reader gives it."""
+    frame: str
+    """File of a frame."""
+    annotation: str
+    """Annotation spreadsheet; empty where there is none."""
+    columns: tuple[tuple[str | None, str | None], ...]
+    """Header and field of its columns: a template's words, `apex`, `offset` and `units`; None leaves it blank."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Labels, in the order of the network's outputs."""
+        return tuple(self.shares)
+
+
+_BLANK = (None, None)
+
+LAYOUTS = {
+    "casme": Layout(
+        shares={"disgust": 0.26, "repression": 0.22, "surprise": 0.12, "tense": 0.40},
+        name="EP{episode:02d}_{take}",
+        suffixes=("",),
+        tags={},
+        clip="sub{subject:02d}/{name}-{onset}",
+        frame="Cropped/sub{subject:02d}/{name}/reg_{name}-{number}.jpg",
+        annotation="casme.xlsx",
+        columns=(
+            ("Subject", "subject"),
+            ("Filename", "name"),
+            _BLANK,
+            ("OnsetF", "onset"),
+            ("ApexF1", "apex"),
+            ("ApexF2", None),
+            ("OffsetF", "offset"),
+            _BLANK,
+            ("AU", "units"),
+            ("Emotion", "label"),
+        ),
+    ),
+    "casme2": Layout(
+        shares={"disgust": 0.34, "happiness": 0.25, "repression": 0.23, "surprise": 0.18},
+        name="EP{episode:02d}_{take:02d}",
+        suffixes=("", "f"),
+        tags={},
+        clip="sub{subject:02d}/{name}",
+        frame="Cropped/sub{subject:02d}/{name}/reg_img{number}.jpg",
+        annotation="CASME2-coding-20140508.xlsx",
+        columns=(
+            ("Subject", "subject"),
+            ("Filename", "name"),
+            _BLANK,
+            ("OnsetFrame", "onset"),
+            ("ApexFrame", "apex"),
+            ("OffsetFrame", "offset"),
+            _BLANK,
+            ("Action Units", "units"),
+            ("Estimated Emotion", "label"),
+        ),
+    ),
+    "smic": Layout(
+        shares={"negative": 0.43, "positive": 0.31, "surprise": 0.26},
+        name="{tag}_{take:02d}",
+        suffixes=("",),
+        tags={"negative": "ne", "positive": "po", "surprise": "sur"},
+        clip="s{subject:02d}/s{subject:02d}_{name}",
+        frame="HS/s{subject}/micro/{label}/s{subject}_{name}/reg_image{number:06d}.bmp",
+        annotation="",
+        columns=(),
+    ),
+}
+
+
+def layout_of(root: Path) -> str:
+    """Name of the layout in which the generator wrote a tree: by its annotation."""
+    return next((name for name, layout in LAYOUTS.items() if (root / (layout.annotation or ".")).exists()), "smic")

@@ -1,0 +1,93 @@
+"""Any other dataset: folders of frames and one table with the columns of clips.csv (SAMM, MMEW, own recordings)."""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pipeline.datasets import annotation
+from pipeline.datasets.clips import Profile, Reading, Sample, Settings, tabulate
+from pipeline.datasets.tree import Tree, survey
+
+PROFILE = Profile(
+    name="table",
+    classes=(),  # whichever are found
+    # As for CASME II, which most datasets resemble.
+    settings=Settings(
+        epochs=30,
+        lr=1e-5,
+        weight_decay=1e-4,
+        lambda_=1e-8,
+        scales=(0.9, 1.0, 1.1),
+        horizontal_flip=False,
+        views="all",
+        flow="flownet2",
+    ),
+)
+
+FORM = annotation.Form(
+    name=r"clips\.",
+    columns={name: name for name in ("clip", "subject", "label", "onset", "offset", "frames")},
+    optional={name: name for name in ("apex", "n_frames")},
+)
+
+# Ids and subjects become names of files and of stages.
+_SUBJECT = re.compile(r"[A-Za-z0-9_-]+")
+_CLIP = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
+
+
+def read(root: Path, exclude: Iterable[str] = (), profile: Profile = PROFILE, annotated: Path | None = None) -> Reading:
+    """Read a table of clips; its classes are the labels found.
+
+    Columns `clip,subject,label,onset,offset,frames`, where `frames` is a folder relative to `root`; `apex` may be
+    there or be empty, and `n_frames`, if there, must agree with onset and offset.
+
+    Parameters
+    ----------
+    root
+        Folder with the table and the frames.
+    exclude
+        Clip ids or `file:row` to leave out.
+    profile
+        Labels to accept; without classes, all.
+    annotated
+        The table, instead of looking for it.
+
+    Raises
+    ------
+    InputError
+        There is no table, or more than one, or some rows cannot be used.
+    """
+    tree = survey(root)
+    files = annotation.find(tree, FORM, annotated)
+    return tabulate(_samples(files[0], tree), root, profile, exclude, files)
+
+
+def _samples(file: Path, tree: Tree) -> Iterator[Sample]:
+    rows = list(annotation.rows(file, FORM))
+    # HDF5 takes ids for paths: a clip cannot lie inside another.
+    folders = {parent.as_posix() for row in rows for parent in Path(row.text("clip")).parents}
+    for row in rows:
+        clip, subject = row.text("clip"), row.text("subject")
+        onset, offset, length = row.number("onset"), row.number("offset"), row.text("n_frames")
+        fault = ""
+        if not _CLIP.fullmatch(clip) or clip in folders:
+            fault = (
+                "expected an id of letters, digits, `_`, `-`, `.`, with `/` for levels, and of no other clip's level"
+            )
+        elif not _SUBJECT.fullmatch(subject):
+            fault = f"expected a subject of letters, digits, `_`, `-`; found {subject!r}"
+        elif not row.text("frames"):
+            fault = "expected a folder in the column frames, found none"
+        elif length and None not in (onset, offset) and row.number("n_frames") != offset - onset + 1:
+            fault = f"n_frames is {length}, but {onset} to {offset} are {offset - onset + 1} frames"
+        yield Sample(
+            clip=clip or "?",
+            subject=subject,
+            label=row.text("label").lower(),
+            onset=onset,
+            apex=row.number("apex"),
+            offset=offset,
+            frames=tree.root / row.text("frames"),
+            source=row.source,
+            fault=fault,
+        )
