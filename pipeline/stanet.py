@@ -8,14 +8,14 @@ Try it: python -c "import torch; from pipeline.stanet import STANet; print(STANe
 
 Where the paper is silent, this is what was chosen:
 
-- Backbone: five convolutions with batch normalisation and ReLU, 0.6 M parameters. Adjacent frames of a
-  micro-expression differ by a few hundredths of a pixel, so the flow itself is batch-normalised first; without that it
-  vanishes at the paper's learning rate.
+- Backbone: five convolutions with batch normalisation and ReLU; 0.4 M parameters with all that follows. Adjacent frames
+  of a micro-expression differ by a few hundredths of a pixel, so the flow itself is batch-normalised first; without
+  that it vanishes at the paper's learning rate.
 - Pooling: averages over 3 x 3 parts of the face, joined by a linear layer. Where something moves is half of what an
   action unit is; a global average forgets it, and what is left had to be learned from the borders of the maps.
-- Temporal attention branch: an LSTM of its own with D = 16 hidden values. Eq. 3 passes a dot product over D values
-  through tanh: with D = 128 it saturates at once, all affinities are 1 and all weights 1 / T; the smaller D, the more
-  of the range in the paper's Figure 7 the weights can use.
+- Temporal attention branch: an LSTM of its own with D = 16 hidden values, each scaled by D^-1/4, so that the dot
+  products of Eq. 3 are scaled by D^-1/2. They pass through tanh: large ones saturate it, and the weights are either all
+  1 / T or crowd on one or two frames, where those of the paper's Figure 7 run from 0.0003 to 0.085.
 - Trunk of the temporal attention module: an LSTM over T(X); its last state, or the mean of its states over time, is y.
 """
 
@@ -159,8 +159,8 @@ class TemporalAttentionModule(nn.Module):
         """f (N, T, C') -> y (N, D') and w (N, T), or None without attention."""
         weights = None
         if self.branch is not None:
-            hidden, _ = self.branch(features)  # H: (N, T, D)
-            weights = temporal_weights(hidden)
+            hidden, _ = self.branch(features)  # (N, T, D)
+            weights = temporal_weights(hidden * _BRANCH**-0.25)  # H: products of order 1, tanh not saturated
             features = (1 + weights.unsqueeze(-1)) * features  # Eq. 5
         states, _ = self.trunk(features)  # (N, T, D')
         return states[:, -1] if self.readout == "last" else states.mean(dim=1), weights
