@@ -114,13 +114,13 @@ def _align(section: CommentedMap, name: str, column: int) -> None:
 def _usual_column(document: CommentedMap) -> int:
     """Column of most comments that stand beside a value."""
     columns: Counter[int] = Counter()
-    todo = [document]
-    while todo:
-        node = todo.pop()
+    pending = [document]
+    while pending:
+        node = pending.pop()
         for parts in node.ca.items.values():
             columns.update(token.start_mark.column for token in _tokens(parts) if token.value.startswith("#"))
         children = node.values() if isinstance(node, CommentedMap) else node
-        todo += [child for child in children if isinstance(child, (CommentedMap, CommentedSeq))]
+        pending += [child for child in children if isinstance(child, (CommentedMap, CommentedSeq))]
     return columns.most_common(1)[0][0] if columns else 0
 
 

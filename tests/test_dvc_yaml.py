@@ -57,12 +57,12 @@ def file_of(module: str) -> str | None:
 
 def closure(start: str) -> set[str]:
     """A module and everything that it imports, without what is exempt."""
-    found, todo = set(), {start}
-    while todo:
-        file = todo.pop()
+    found, pending = set(), {start}
+    while pending:
+        file = pending.pop()
         if file not in found and file not in EXEMPT:
             found.add(file)
-            todo |= imports(ROOT / file)
+            pending |= imports(ROOT / file)
     return found
 
 
