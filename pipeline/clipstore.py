@@ -120,19 +120,19 @@ def clip_names(file: h5py.File) -> list[str]:
     return [str(name) for name in file["clip"].asstr()[:]]
 
 
-def rows_of(file: h5py.File, clips: Sequence[str]) -> list[int]:
-    """Row of each clip in a file written by `write_stack`.
+def rows_of(clips: Sequence[str], present: Sequence[str]) -> list[int]:
+    """Row of each clip among the clips that are `present` in a file written by `write_stack`.
 
     Raises
     ------
     InputError
-        A clip is not in the file.
+        A clip is not there.
     """
-    row = {name: number for number, name in enumerate(clip_names(file))}
+    row = {name: number for number, name in enumerate(present)}
     missing = [clip for clip in clips if clip not in row]
     if missing:
         raise InputError(
-            f"{file.filename}: expected {len(clips)} clips, but {len(missing)} are not in it "
+            f"expected {len(clips)} clips, but {len(missing)} of them are not among the {len(present)} of the file "
             f"({', '.join(missing[:5])}). It belongs to another clip table; run `dvc repro`."
         )
     return [row[clip] for clip in clips]

@@ -76,8 +76,9 @@ def fold_seed(seed: int, dataset: str, subject: str) -> int:
 
 def train_fold(
     flow: Tensor,
+    train: Tensor,
     labels: Tensor,
-    held_out: Tensor,
+    test: Tensor,
     *,
     classes: int,
     settings: Settings,
@@ -90,11 +91,13 @@ def train_fold(
     Parameters
     ----------
     flow
-        float16 or float32 (N, T, 2, H, W), training clips, pixels per frame.
+        float16 or float32 (N, T, 2, H, W), all clips of the study, pixels per frame.
+    train
+        int64 (L,), numbers of the training clips.
     labels
-        int64 (N,), their classes.
-    held_out
-        (M, T, 2, H, W), clips to predict, without labels.
+        int64 (L,), their classes.
+    test
+        int64 (M,), numbers of the clips to predict, whose labels are not given.
     classes
         K.
     settings
@@ -115,9 +118,9 @@ def train_fold(
     for epoch in progress(range(1, settings.epochs + 1)):
         totals = torch.zeros(4, dtype=torch.float64, device=device)
         shown = 0
-        for clips, views in _batches(len(flow), settings, generator):
+        for clips, views in _batches(len(train), settings, generator):
             targets = labels[clips]
-            output = model(augmentation.apply(flow[clips].float(), views, settings.crop))
+            output = model(augmentation.apply(flow[train[clips]].float(), views, settings.crop))
             loss = stanet_loss(output, targets, settings.lambda_)
             optimiser.zero_grad()
             loss.backward()
@@ -126,7 +129,7 @@ def train_fold(
             shown += len(clips)
         rows.append((epoch, *(totals / shown).tolist()))
     curve = pd.DataFrame(rows, columns=list(CURVE_COLUMNS))
-    probabilities = predict(model, held_out, crop=settings.crop, batch_size=settings.batch_size, device=device)
+    probabilities = predict(model, flow[test], crop=settings.crop, batch_size=settings.batch_size, device=device)
     state = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
     return Fold(state, probabilities, curve)
 

@@ -24,7 +24,7 @@ def test_a_stack_comes_back_in_order_with_names_and_attributes(tmp_path):
         assert file["frames"].dtype == np.uint8
         assert file["frames"][:, 0, 0].tolist() == [0, 1, 2]
         assert dict(file["frames"].attrs) == {"method": "dis", "stride": 2}
-        assert clipstore.rows_of(file, ["sub02/EP01", "sub01/EP01"]) == [2, 0]
+        assert clipstore.rows_of(["sub02/EP01", "sub01/EP01"], clipstore.clip_names(file)) == [2, 0]
 
 
 def test_arrays_come_back_by_clip_name(tmp_path):
@@ -77,7 +77,7 @@ def test_a_missing_file_is_one_clear_error(tmp_path):
 
 def test_a_clip_that_is_not_in_the_file_is_named(tmp_path):
     with clipstore.reading(stack(tmp_path / "a.h5")) as file, pytest.raises(InputError, match="sub09/EP09"):
-        clipstore.rows_of(file, ["sub01/EP01", "sub09/EP09"])
+        clipstore.rows_of(["sub01/EP01", "sub09/EP09"], clipstore.clip_names(file))
 
 
 def test_files_are_opened_read_only(tmp_path):

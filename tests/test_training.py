@@ -44,7 +44,16 @@ def clips(count, seed=0):
 
 
 def train(flow, labels, held_out, *, seed=1, **changes):
-    return training.train_fold(flow, labels, held_out, classes=2, settings=settings(**changes), seed=seed, device=CPU)
+    return training.train_fold(
+        torch.cat([flow, held_out]),
+        torch.arange(len(flow)),
+        labels,
+        torch.arange(len(held_out)) + len(flow),
+        classes=2,
+        settings=settings(**changes),
+        seed=seed,
+        device=CPU,
+    )
 
 
 def test_a_fold_learns_what_can_be_learned():
