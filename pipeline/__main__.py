@@ -64,5 +64,17 @@ def use(name: str, root: Path | None, annotated: Path | None, method: str | None
     study.use(name, root, annotated, method, check)
 
 
+@main.command()
+@click.option("--workers", type=click.IntRange(min=1), help="Processes on this machine, each with train.threads.")
+@click.option("--scheduler", help="Address or scheduler file of a running Dask cluster to use instead.")
+def folds(workers: int | None, scheduler: str | None) -> None:
+    """Train all out-of-date folds side by side, here or on a Dask cluster, then run what follows."""
+    from pipeline import folds as side_by_side
+
+    if workers and scheduler:
+        raise InputError("expected --workers for this machine or --scheduler for a cluster, found both")
+    side_by_side.folds(workers, scheduler)
+
+
 if __name__ == "__main__":
     main(prog_name="python -m pipeline")
