@@ -42,8 +42,8 @@ def paired(both, first_only, second_only, neither):
     return np.array(first), np.array(second)
 
 
-def test_mcnemar_gives_the_example_of_fay():
-    """Fay 2010: 21, 9, 2, 12; p = 0.06543."""
+def test_mcnemar_gives_the_example_of_exact2x2():
+    """M. P. Fay, Exact McNemar's test and matching confidence intervals, vignette of the R package: p = 0.06543."""
     assert statistics.mcnemar(*paired(21, 9, 2, 12)) == pytest.approx(0.06543, abs=5e-6)
 
 
