@@ -64,5 +64,28 @@ def use(name: str, root: Path | None, annotated: Path | None, method: str | None
     study.use(name, root, annotated, method, check)
 
 
+@main.command()
+@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Train every variant so often.")
+@click.option("--csv", "csv", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures to a file, too.")
+@click.option("--md", "markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write the table as Markdown.")
+@click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a self-contained page.")
+def ablate(seeds: int, csv: Path | None, markdown: Path | None, page: Path | None) -> None:
+    """Table 2 of the paper on the active dataset: four variants of the network as DVC experiments.
+
+    params.yaml, dvc.lock and results stay as they are. A run that was interrupted goes on where it ended.
+    """
+    from pipeline import ablation, table2
+
+    wanted = {csv: table2.as_csv, markdown: table2.as_markdown, page: table2.as_html}
+    for path in filter(None, wanted):  # before hours of training, not after
+        if not path.absolute().parent.is_dir():
+            raise InputError(f"{path}: expected a file in a folder that is there; found no folder {path.parent}")
+    table = ablation.run(seeds)
+    click.echo(table2.as_text(table), nl=False)
+    for path, write in wanted.items():
+        if path is not None:
+            path.write_text(write(table), encoding="utf-8")
+
+
 if __name__ == "__main__":
     main(prog_name="python -m pipeline")

@@ -112,3 +112,13 @@ def partial(stage: str, *names: str) -> Path:
 def resume(stage: str, dataset: str) -> Path:
     """Folder for what an interrupted stage has finished: outside of its outputs, which DVC removes before each run."""
     return Path(".resume") / f"{stage}@{dataset}"
+
+
+def ablation_copy() -> Path:
+    """Copy of the checkout in which the experiments of an ablation run; in a folder of DVC's that git ignores."""
+    return Path(".dvc/tmp/ablation")
+
+
+def ablation_log(dataset: str, experiment: str) -> Path:
+    """What DVC and the stages said while an experiment ran."""
+    return inspect(dataset) / "ablation" / f"{experiment}.log"
