@@ -119,8 +119,8 @@ def copy(folder: Path, borrowed: list[Path]) -> Iterator[Copy]:
         except BlockingIOError as error:
             lock.seek(0)
             raise InputError(
-                f"{folder}: experiments are being made there already (process {lock.read() or 'just starting'}; DVC may "
-                "outlive a command that was killed). Wait for it to finish, or stop it, and run again."
+                f"{folder}: experiments are being made there already (process {lock.read() or 'just starting'}; DVC "
+                "may outlive a command that was killed). Wait for it to finish, or stop it, and run again."
             ) from error
         shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
         try:

@@ -1,6 +1,5 @@
 """The plan of an ablation, and what is told apart before an experiment is taken for finished."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,11 +7,17 @@ import pytest
 from pipeline import ablation, params
 from pipeline.errors import InputError
 
-PARAMS = params.load(Path(__file__).parents[1] / "params.yaml")
+PARAMS = Path(__file__).parents[1] / "params.yaml"
+
+
+def with_(seed=0, weight="1e-08"):
+    """params.yaml with another seed and lambda."""
+    text = PARAMS.read_text().replace("\nseed: 0", f"\nseed: {seed}").replace("lambda: 1e-08", f"lambda: {weight}")
+    return params.parse(text, PARAMS)
 
 
 def test_the_four_rows_are_those_of_table_2():
-    plan = ablation.planned(replace(PARAMS, lambda_=1e-7, seed=5), 1)
+    plan = ablation.planned(with_(seed=5, weight="1e-07"), 1)
     keys = ("model.spatial_attention", "model.temporal_attention", "lambda", "seed")
     assert {experiment.name: tuple(experiment.settings[key] for key in keys) for experiment in plan} == {
         "synthetic-baseline-seed5": (False, False, 0, 5),
@@ -24,14 +29,14 @@ def test_the_four_rows_are_those_of_table_2():
 
 
 def test_seeds_count_up_and_a_whole_table_comes_before_the_next_seed():
-    plan = ablation.planned(replace(PARAMS, seed=2), 3)
+    plan = ablation.planned(with_(seed=2), 3)
     assert [experiment.seed for experiment in plan] == [2] * 4 + [3] * 4 + [4] * 4
     assert len({experiment.name for experiment in plan}) == 12
 
 
 def test_a_lambda_of_0_cannot_be_ablated():
     with pytest.raises(InputError, match="lambda is 0"):
-        ablation.planned(replace(PARAMS, lambda_=0.0), 1)
+        ablation.planned(with_(weight="0"), 1)
 
 
 def test_a_fold_counts_when_the_next_stage_begins():
