@@ -87,5 +87,41 @@ def ablate(seeds: int, csv: Path | None, markdown: Path | None, page: Path | Non
             path.write_text(write(table), encoding="utf-8")
 
 
+@main.command()
+@click.argument("clip")
+@click.option("--onset", type=int, help="First frame; the first of a video is 1.")
+@click.option("--offset", type=int, help="Last frame.")
+@click.option("--face", type=click.Choice(["crop", "none"]), help="Cut the frames to the face, or do not.")
+@click.option("--model", type=click.Path(path_type=Path), help="Ask this network only.")
+@click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="File to draw, .png or .svg.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def predict(
+    clip: str,
+    onset: int | None,
+    offset: int | None,
+    face: str | None,
+    model: Path | None,
+    picture: Path | None,
+    as_json: bool,
+) -> None:
+    """Class of CLIP, a folder of frames, a video file or the id of a clip of the dataset.
+
+    A new clip is shown to the networks of all folds, whose probabilities are averaged; a clip of the dataset only to
+    the network that was trained without its subject.
+    """
+    from tqdm import tqdm
+
+    from pipeline import prediction
+
+    with tqdm(total=len(prediction.STEPS), leave=False, disable=None) as bar:
+
+        def step(name: str) -> None:
+            bar.set_description(name)
+            bar.update()
+
+        found = prediction.predict(clip, onset=onset, offset=offset, face=face, model=model, picture=picture, step=step)
+    click.echo(prediction.as_json(found) if as_json else prediction.as_text(found), nl=False)
+
+
 if __name__ == "__main__":
     main(prog_name="python -m pipeline")

@@ -99,6 +99,11 @@ def contact_sheet(dataset: str) -> Path:
     return inspect(dataset) / "contact_sheet.png"
 
 
+def prediction(dataset: str, clip: str) -> Path:
+    """What the networks looked at in a clip that they were asked about."""
+    return inspect(dataset) / "predictions" / f"{clip.replace('/', '_')}.png"
+
+
 def faceless(dataset: str) -> Path:
     """Folder of frames in which no face was found."""
     return inspect(dataset) / "faces"
