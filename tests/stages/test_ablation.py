@@ -16,6 +16,13 @@ from tests.stages.conftest import copy_of
 ROWS = {"baseline": "baseline", "+SAB": "sab", "+SAB+l1": "sab-l1", "+SAB+TAB+l1": "sab-tab-l1"}
 NAMES = [f"synthetic-{slug}-seed0" for slug in ROWS.values()]
 ABLATE = (sys.executable, "-m", "pipeline", "ablate")
+# In a background job SIGINT is ignored, by everything that is started there; on a terminal it is not.
+INTERRUPTIBLE = (
+    sys.executable,
+    "-c",
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])",
+    *ABLATE[1:],
+)
 
 
 def made(workspace) -> dict[str, str]:
@@ -36,15 +43,15 @@ def state(workspace) -> tuple:
     )
 
 
-def running(workspace):
-    """Whether a process holds the copy; the number in the lock file is that of DVC's group."""
+def group(workspace) -> int:
+    """Process group of the DVC that works, or worked last, in the copy."""
     lock = workspace.root / ".dvc/tmp/ablation.lock"
     return int(lock.read_text())
 
 
 def start_until(workspace, experiments):
     """Start an ablation and come back while it trains, with so many experiments finished."""
-    process = workspace.start(*ABLATE)
+    process = workspace.start(*INTERRUPTIBLE)
     partial = workspace.root / ".dvc/tmp/ablation/.partial"
     while len(made(workspace)) < experiments or not list(partial.glob("train*")):
         assert process.poll() is None, process.communicate()[0]
@@ -67,7 +74,7 @@ def ablated(finished, tmp_path_factory):
     assert process.returncode != 0
     assert not (workspace.root / ".dvc/tmp/ablation").exists()
     with pytest.raises(ProcessLookupError):
-        os.killpg(running(workspace), 0)
+        os.killpg(group(workspace), 0)
     assert state(workspace) == before
     first = made(workspace)
     assert list(first) == NAMES[:1]
@@ -76,7 +83,7 @@ def ablated(finished, tmp_path_factory):
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert "already (process" in workspace.run(*ABLATE, fails=True)  # DVC lives on and has the copy
-    os.killpg(running(workspace), signal.SIGKILL)
+    os.killpg(group(workspace), signal.SIGKILL)
     process.communicate()
     assert state(workspace) == before
 
