@@ -20,7 +20,8 @@ ABLATE = (sys.executable, "-m", "pipeline", "ablate")
 INTERRUPTIBLE = (
     sys.executable,
     "-c",
-    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])",
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])",
+    sys.executable,
     *ABLATE[1:],
 )
 
@@ -53,9 +54,9 @@ def start_until(workspace, experiments):
     """Start an ablation and come back while it trains, with so many experiments finished."""
     process = workspace.start(*INTERRUPTIBLE)
     partial = workspace.root / ".dvc/tmp/ablation/.partial"
-    while len(made(workspace)) < experiments or not list(partial.glob("train*")):
+    while not list(partial.glob("train*")) or len(made(workspace)) < experiments:
         assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.02)
+        time.sleep(0.1)
     return process
 
 
@@ -80,6 +81,7 @@ def ablated(finished, tmp_path_factory):
     assert list(first) == NAMES[:1]
 
     process = start_until(workspace, 2)
+    os.killpg(group(workspace), signal.SIGSTOP)  # so that it is sure to be there when the next command comes
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert "already (process" in workspace.run(*ABLATE, fails=True)  # DVC lives on and has the copy
