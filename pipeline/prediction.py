@@ -337,19 +337,18 @@ def _recording(clip: Clip, face: str) -> video.Recording | VideoFile:
     """Frames of the clip, cropped to the face where that is wanted."""
 
     def opened(box: faces.Box | None = None) -> video.Recording | VideoFile:
-        if clip.source.is_dir():
-            numbers = list(frames.numbered(clip.source)) or [0, -1]
-            first, last = (numbers[0], numbers[-1]) if None in (clip.onset, clip.offset) else (0, 0)
-            onset = first if clip.onset is None else clip.onset
-            offset = last if clip.offset is None else clip.offset
-            return video.Recording(clip.source, onset, offset, box)
-        return VideoFile(clip.source, clip.onset, clip.offset, box)
+        if clip.source.is_file():
+            return VideoFile(clip.source, clip.onset, clip.offset, box)
+        numbers = frames.numbered(clip.source)
+        onset = min(numbers, default=0) if clip.onset is None else clip.onset
+        offset = max(numbers, default=-1) if clip.offset is None else clip.offset
+        return video.Recording(clip.source, onset, offset, box)
 
     whole = opened()
-    if len(whole) < 2:
+    if whole.offset <= whole.onset:
         raise InputError(
-            f"{clip.source}: expected at least 2 frames, between which something moves; found {max(0, len(whole))} "
-            f"(onset {whole.onset}, offset {whole.offset})"
+            f"{clip.source}: expected at least 2 frames, between which something moves; found "
+            f"{max(0, whole.offset - whole.onset + 1)} (onset {whole.onset}, offset {whole.offset})"
         )
     if face == "none":
         return whole
