@@ -1,7 +1,9 @@
 """The ablation study of section 4.3: four variants of the network as four DVC experiments, and Table 2."""
 
+import contextlib
 import hashlib
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -13,7 +15,7 @@ import pandas as pd
 from ruamel.yaml import YAML
 from tqdm import tqdm
 
-from pipeline import experiments, paths, table2
+from pipeline import experiments, folds, params_file, paths, run_cache, table2
 from pipeline import params as parameters
 from pipeline.errors import InputError
 from pipeline.params import Params
@@ -82,7 +84,7 @@ def planned(params: Params, seeds: int) -> list[Experiment]:
     ]
 
 
-def run(seeds: int) -> Table:
+def run(seeds: int, workers: int | None = None, scheduler: str | None = None) -> Table:
     """Make the experiments that are missing and compare all of them.
 
     The checkout stays as it is, whatever happens: params.yaml, dvc.lock, results, the commit. Finished experiments of
@@ -92,6 +94,8 @@ def run(seeds: int) -> Table:
     ----------
     seeds
         Number of seeds.
+    workers, scheduler
+        Where the folds of all experiments are trained side by side, as in `folds.folds`.
 
     Raises
     ------
@@ -109,6 +113,7 @@ def run(seeds: int) -> Table:
     with experiments.copy(paths.ablation_copy(), _borrowed(params)) as copy:
         _prepare(copy, params)
         missing = _missing(plan, params, copy)
+        _train(missing, params, copy, workers, scheduler)
         _make(missing, params, copy)
     results: dict[str, dict[int, pd.DataFrame]] = {variant.name: {} for variant in VARIANTS}
     for experiment in plan:
@@ -211,8 +216,32 @@ def _value(document: dict[str, Any], key: str) -> Any:
     return document
 
 
+def _train(
+    missing: Sequence[Experiment],
+    params: Params,
+    copy: experiments.Copy,
+    workers: int | None,
+    scheduler: str | None,
+) -> None:
+    """Train the folds of all experiments side by side, into DVC's run cache."""
+    stages = [f"train@{params.dataset}-{subject}" for subject in params.subjects]
+    todo = {}
+    with contextlib.chdir(copy.folder), contextlib.redirect_stdout(sys.stderr):  # stdout is for the table
+        for experiment in missing:
+            text, _ = params_file.changed(paths.PARAMS, experiment.settings)
+            # DVC's own place for what git does not see.
+            variant = Path(".dvc/tmp") / f"{experiment.name}.yaml"
+            variant.parent.mkdir(exist_ok=True)
+            variant.write_text(text, encoding="utf-8")
+            for subject, recipe in zip(params.subjects, run_cache.recipes(stages, variant), strict=True):
+                if not recipe.known:
+                    job = folds.job(params, text, subject, recipe)
+                    todo[job._replace(name=f"{experiment.name} {subject}")] = recipe
+        folds.train(params, todo, workers, scheduler)
+
+
 def _make(missing: Sequence[Experiment], params: Params, copy: experiments.Copy) -> None:
-    """Make experiments, one after the other."""
+    """Make experiments, one after the other; their folds are in the run cache."""
     with tqdm(
         desc="ablation",
         unit="fold",
