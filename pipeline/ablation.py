@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -225,8 +224,13 @@ def _train(
 ) -> None:
     """Train the folds of all experiments side by side, into DVC's run cache."""
     stages = [f"train@{params.dataset}-{subject}" for subject in params.subjects]
+    log = _fresh_log(params.dataset, "training")
     todo = {}
-    with contextlib.chdir(copy.folder), contextlib.redirect_stdout(sys.stderr):  # stdout is for the table
+    with (
+        log.open("w", encoding="utf-8", buffering=1) as stream,
+        contextlib.redirect_stdout(stream),
+        contextlib.chdir(copy.folder),
+    ):
         for experiment in missing:
             text, _ = params_file.changed(paths.PARAMS, experiment.settings)
             # DVC's own place for what git does not see.
@@ -237,7 +241,10 @@ def _train(
                 if not recipe.known:
                     job = folds.job(params, text, subject, recipe)
                     todo[job._replace(name=f"{experiment.name} {subject}")] = recipe
-        folds.train(params, todo, workers, scheduler)
+        try:
+            folds.train(params, todo, workers, scheduler)
+        except InputError as error:
+            raise InputError(f"{error}. All of what was said is in {log}") from error
 
 
 def _make(missing: Sequence[Experiment], params: Params, copy: experiments.Copy) -> None:
