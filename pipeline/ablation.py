@@ -2,8 +2,7 @@
 
 import contextlib
 import hashlib
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -103,20 +102,20 @@ def run(seeds: int, workers: int | None = None, scheduler: str | None = None) ->
         stage failed, and its log says why.
     """
     params = parameters.load(paths.PARAMS)
-    experiments.head()
+    base = experiments.head()
     plan = planned(params, seeds)
     _check_raw(params)
-    changed = experiments.uncommitted()
-    if changed:
+    if changed := experiments.uncommitted(base):
         click.echo(f"Uncommitted changes are part of the experiments: {', '.join(changed)}", err=True)
-    with experiments.copy(paths.ablation_copy(), _borrowed(params)) as copy:
+    click.echo(f"What DVC and the stages say is in {paths.ablation_logs(params.dataset)}/", err=True)
+    with experiments.copy(paths.ablation_copy(), base, _borrowed(params)) as copy:
         _prepare(copy, params)
-        missing = _missing(plan, params, copy)
+        missing = _missing(plan, base, params, copy)
         _train(missing, params, copy, workers, scheduler)
         _make(missing, params, copy)
     results: dict[str, dict[int, pd.DataFrame]] = {variant.name: {} for variant in VARIANTS}
     for experiment in plan:
-        results[experiment.variant.name][experiment.seed] = _predictions(experiment, params.dataset)
+        results[experiment.variant.name][experiment.seed] = _predictions(experiment, base, params.dataset)
     left_out = len(params.subjects) - len(params.folds)
     return table2.table(params.dataset, tuple(range(params.seed, params.seed + seeds)), left_out, results)
 
@@ -148,7 +147,7 @@ def _prepare(copy: experiments.Copy, params: Params) -> None:
         ) from error
 
 
-def _missing(plan: Sequence[Experiment], params: Params, copy: experiments.Copy) -> list[Experiment]:
+def _missing(plan: Sequence[Experiment], base: str, params: Params, copy: experiments.Copy) -> list[Experiment]:
     """Experiments that have not been finished yet.
 
     Raises
@@ -158,7 +157,7 @@ def _missing(plan: Sequence[Experiment], params: Params, copy: experiments.Copy)
     """
     missing, foreign = [], {}
     for experiment in plan:
-        commit = experiments.commit_of(experiment.name)
+        commit = experiments.commit_of(experiment.name, base)
         if commit is None:
             missing.append(experiment)
         elif differences := list(_differences(experiment, commit, params, copy.folder)):
@@ -249,48 +248,27 @@ def _train(
 
 def _make(missing: Sequence[Experiment], params: Params, copy: experiments.Copy) -> None:
     """Make experiments, one after the other; their folds are in the run cache."""
-    with tqdm(
-        desc="ablation",
-        unit="fold",
-        total=len(missing) * len(params.subjects),
-        disable=None if params.runtime.progress else True,  # None: where stderr is no terminal
-    ) as bar:
-        for experiment in missing:
-            bar.set_description(experiment.name)
-            log = _fresh_log(params.dataset, experiment.name)
-            try:
-                copy.run(experiment.name, experiment.settings, log, _folds_done(bar.update))
-            except experiments.Failed as error:
-                raise InputError(
-                    f"the experiment {experiment.name} failed; all of what it said is in {log}. It ends:\n{error}\n"
-                    "What was finished before is kept: mend it and run again."
-                ) from error
-
-
-def _folds_done(report: Callable[[int], object]) -> Callable[[str], None]:
-    """Reads the output of DVC, and reports 1 whenever a fold is finished: when the next stage begins."""
-    training = False
-
-    def read(line: str) -> None:
-        nonlocal training
-        stage = re.match(r"(?:Running stage|Stage) '(.+?)'", line)
-        if stage:
-            if training:
-                report(1)
-            training = stage[1].startswith("train@")
-
-    return read
+    quiet = None if params.runtime.progress else True  # None: where stderr is no terminal
+    for experiment in tqdm(missing, desc="ablation", unit="experiment", disable=quiet):
+        log = _fresh_log(params.dataset, experiment.name)
+        try:
+            copy.run(experiment.name, experiment.settings, log)
+        except experiments.Failed as error:
+            raise InputError(
+                f"the experiment {experiment.name} failed; all of what it said is in {log}. It ends:\n{error}\n"
+                "What was finished before is kept: mend it and run again."
+            ) from error
 
 
 def _fresh_log(dataset: str, name: str) -> Path:
-    log = paths.ablation_log(dataset, name)
+    log = paths.ablation_logs(dataset) / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("")
     return log
 
 
-def _predictions(experiment: Experiment, dataset: str) -> pd.DataFrame:
-    commit = experiments.commit_of(experiment.name)
+def _predictions(experiment: Experiment, base: str, dataset: str) -> pd.DataFrame:
+    commit = experiments.commit_of(experiment.name, base)
     text = commit and experiments.output(paths.predictions(dataset), commit)
     if not text:
         raise InputError(f"the experiment {experiment.name} was removed during the run; run again")

@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -31,12 +31,13 @@ class Failed(Exception):
 class Copy:
     """A clone of the checkout in the current folder, with its uncommitted changes, on its cache."""
 
-    def __init__(self, folder: Path, lock: IO[str]) -> None:
+    def __init__(self, folder: Path, base: str, lock: IO[str]) -> None:
         self.folder = folder
+        self._base = base
         self._lock = lock
 
-    def dvc(self, *arguments: str, log: Path, line: Callable[[str], object] = lambda text: None) -> None:
-        """Run a DVC command; its output goes to the end of the file `log` and, line by line, to `line`.
+    def dvc(self, *arguments: str, log: Path) -> None:
+        """Run a DVC command; its output goes to the end of the file `log`.
 
         Raises
         ------
@@ -48,11 +49,8 @@ class Copy:
             process = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=os.environ | {"PYTHONUNBUFFERED": "1"},
-                stdout=subprocess.PIPE,
+                stdout=stream,
                 stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
                 start_new_session=True,  # a group of its own, which can be stopped as a whole
                 pass_fds=[self._lock.fileno()],  # as long as DVC lives, nobody else gets this copy
             )
@@ -60,24 +58,17 @@ class Copy:
             self._lock.truncate()
             self._lock.write(str(process.pid))
             self._lock.flush()
-            output = []
             try:
-                for text in process.stdout or ():
-                    stream.write(text)
-                    stream.flush()
-                    output.append(text)
-                    line(text)
                 process.wait()
             finally:
                 if process.poll() is None:
                     os.killpg(process.pid, signal.SIGTERM)
                     process.wait()
         if process.returncode:
-            raise Failed("".join(output[-_LAST_LINES:]).rstrip())
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            raise Failed("\n".join(lines[-_LAST_LINES:]))
 
-    def run(
-        self, name: str, settings: Mapping[str, Any], log: Path, line: Callable[[str], object] = lambda text: None
-    ) -> None:
+    def run(self, name: str, settings: Mapping[str, Any], log: Path) -> None:
         """Make the experiment `name` with these values in params.yaml, and hand it to the checkout.
 
         What an earlier experiment of this name on the same commit was is replaced.
@@ -88,13 +79,13 @@ class Copy:
             A stage failed.
         """
         changes = [word for key, value in settings.items() for word in ("-S", f"{key}={_written(value)}")]
-        self.dvc("exp", "run", "--name", name, *changes, log=log, line=line)
-        reference = _reference(name)
+        self.dvc("exp", "run", "--name", name, *changes, log=log)
+        reference = _reference(name, self._base)
         git("fetch", "--quiet", "--no-tags", str(self.folder), f"+{reference}:{reference}")
 
 
 @contextmanager
-def copy(folder: Path, borrowed: list[Path]) -> Iterator[Copy]:
+def copy(folder: Path, base: str, borrowed: list[Path]) -> Iterator[Copy]:
     """A copy of the checkout in `folder`, for this process alone; removed in the end, also by SIGTERM and Ctrl-C.
 
     Uncommitted changes of files that git tracks come along, as they do with `dvc exp run`.
@@ -103,15 +94,16 @@ def copy(folder: Path, borrowed: list[Path]) -> Iterator[Copy]:
     ----------
     folder
         Where; it is emptied first.
+    base
+        Commit of the checkout, to which the experiments will belong even if it moves on meanwhile.
     borrowed
         Paths relative to the checkout, of what git ignores but the stages read; links in the copy lead there.
 
     Raises
     ------
     InputError
-        Another process uses the folder, or the checkout has no commit.
+        Another process uses the folder.
     """
-    head()
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _stopped_by_signals(), folder.with_suffix(".lock").open("a+") as lock:
         try:
@@ -124,10 +116,10 @@ def copy(folder: Path, borrowed: list[Path]) -> Iterator[Copy]:
             ) from error
         shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
         try:
-            _clone(folder)
+            _clone(folder, base)
             for path in borrowed:
                 _link(folder, path)
-            yield Copy(folder, lock)
+            yield Copy(folder, base, lock)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -148,15 +140,15 @@ def head() -> str:
         ) from error
 
 
-def uncommitted() -> list[str]:
-    """Files known to git that differ from the last commit."""
-    return git("diff", "--name-only", "HEAD").splitlines()
+def uncommitted(base: str) -> list[str]:
+    """Files known to git that differ from a commit."""
+    return git("diff", "--name-only", base).splitlines()
 
 
-def commit_of(name: str) -> str | None:
-    """Commit of the experiment `name` of the current commit, or None without one: another commit's is another one."""
+def commit_of(name: str, base: str) -> str | None:
+    """Commit of the experiment `name` that belongs to the commit `base`, or None without one."""
     try:
-        return git("rev-parse", "--verify", "--quiet", _reference(name)).strip()
+        return git("rev-parse", "--verify", "--quiet", _reference(name, base)).strip()
     except Failed:
         return None
 
@@ -191,16 +183,15 @@ def git(*arguments: str) -> str:
         raise Failed(error.stderr.strip()) from error
 
 
-def _reference(name: str) -> str:
-    """Where git keeps the experiment: names belong to one commit."""
-    commit = head()
-    return f"refs/exps/{commit[:2]}/{commit[2:]}/{name}"
+def _reference(name: str, base: str) -> str:
+    """Where git keeps an experiment: names belong to one commit."""
+    return f"refs/exps/{base[:2]}/{base[2:]}/{name}"
 
 
-def _clone(folder: Path) -> None:
+def _clone(folder: Path, base: str) -> None:
     git("clone", "--quiet", ".", str(folder))
-    git("-C", str(folder), "checkout", "--quiet", "--detach", head())
-    changes = subprocess.run(["git", "diff-index", "--binary", "--full-index", "-p", "HEAD"], capture_output=True)
+    git("-C", str(folder), "checkout", "--quiet", "--detach", base)
+    changes = subprocess.run(["git", "diff-index", "--binary", "--full-index", "-p", base], capture_output=True)
     if changes.stdout:
         apply = ["git", "-C", str(folder), "apply", "--index", "--whitespace=nowarn"]
         subprocess.run(apply, input=changes.stdout, check=True)

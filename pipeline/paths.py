@@ -124,6 +124,6 @@ def ablation_copy() -> Path:
     return Path(".dvc/tmp/ablation")
 
 
-def ablation_log(dataset: str, experiment: str) -> Path:
-    """What DVC and the stages said while an experiment ran."""
-    return inspect(dataset) / "ablation" / f"{experiment}.log"
+def ablation_logs(dataset: str) -> Path:
+    """Folder of what DVC and the stages said while the experiments of an ablation were made."""
+    return inspect(dataset) / "ablation"

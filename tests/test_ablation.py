@@ -39,24 +39,6 @@ def test_a_lambda_of_0_cannot_be_ablated():
         ablation.planned(with_(weight="0"), 1)
 
 
-def test_a_fold_counts_when_the_next_stage_begins():
-    done = []
-    read = ablation._folds_done(done.append)
-    counts = []
-    for line in (
-        "Reproducing experiment 'x'\n",
-        "Stage 'extract_flow@synthetic' didn't change, skipping\n",
-        "Stage 'train@synthetic-sub01' is cached - skipping run, checking out outputs\n",
-        "Running stage 'train@synthetic-sub02':\n",
-        '> stages/python -m stages.train "sub02"\n',
-        "Running stage 'aggregate@synthetic':\n",
-        "synthetic: 9 clips\n",
-    ):
-        read(line)
-        counts.append(len(done))
-    assert counts == [0, 0, 0, 1, 1, 2, 2]
-
-
 def test_what_differs_is_named_by_its_key():
     then = {"epochs": 2, "lr": 0.1, "augmentation": {"crop": 56}}
     now = {"epochs": 3, "lr": 0.1, "augmentation": {"crop": 48}}
