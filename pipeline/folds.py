@@ -52,7 +52,7 @@ def folds(workers: int | None = None, scheduler: str | None = None) -> None:
     if paths.PARAMS.read_text(encoding="utf-8") != text:
         raise InputError(f"{paths.PARAMS} was changed while the folds were looked at; run again")
     todo = {
-        _job(params, text, subject, recipe): recipe
+        job(params, text, subject, recipe): recipe
         for subject, recipe in zip(params.subjects, recipes, strict=True)
         if not recipe.known
     }
@@ -143,7 +143,8 @@ class _Progress:
         self._bar.write(line)
 
 
-def _job(params: Params, text: str, subject: str, recipe: Recipe) -> Job:
+def job(params: Params, text: str, subject: str, recipe: Recipe) -> Job:
+    """The fold of a subject, with the parameters in `text`; data/<dataset> is that of the current folder."""
     return Job(
         subject,
         subject,
