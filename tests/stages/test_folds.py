@@ -127,6 +127,23 @@ def test_a_change_in_the_meantime_is_no_excuse_for_a_wrong_entry(unfinished):
     assert ran(output) == {"aggregate@synthetic"}
 
 
+def test_all_variants_are_one_queue_and_their_experiments_train_nothing(workspace):
+    before, lock = workspace.outputs(), workspace.read("dvc.lock")
+    output = workspace.run(*FOLDS, "--variants")
+    # The fourth variant is the study itself.
+    assert "synthetic: 9 folds of 4 experiments to train" in output and finished_folds(output) == 9
+    assert workspace.outputs() == before and workspace.read("dvc.lock") == lock
+    assert workspace.run("git", "status", "--porcelain") == ""
+    assert "0 folds of 4 experiments to train" in workspace.run(*FOLDS, "--variants")
+    for changes in (
+        ["lambda=0", "model.spatial_attention=false", "model.temporal_attention=false"],
+        ["lambda=0", "model.spatial_attention=true", "model.temporal_attention=false"],
+        ["lambda=1e-8", "model.spatial_attention=true", "model.temporal_attention=false"],
+    ):
+        output = workspace.dvc("exp", "run", *(word for change in changes for word in ("-S", change)))
+        assert ran(output) == {"aggregate@synthetic"}
+
+
 def test_a_fold_that_fails_is_reported_and_does_not_stop_the_others(unfinished):
     unfinished.edit(
         "    training.fix_arithmetic(",
@@ -143,6 +160,7 @@ def test_a_fold_that_fails_is_reported_and_does_not_stop_the_others(unfinished):
 def test_bad_input_is_one_clear_error(workspace):
     output = workspace.run(*FOLDS, "--scheduler", "tcp://127.0.0.1:9", fails=True)
     assert "found both" in output and "Traceback" not in output
+    assert "--seeds is for --variants" in workspace.run(*FOLDS, "--seeds", "2", fails=True)
     assert "0 is not in the range" in workspace.run(*FOLDS[:-1], "0", fails=True)
     workspace.edit("seed: 0 ", "seed: x ")
     output = workspace.run(*FOLDS, fails=True)
