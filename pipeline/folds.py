@@ -121,6 +121,8 @@ def train(params: Params, todo: dict[Job, Recipe], workers: int | None, schedule
     kept, failed = 0, []
     try:
         with cluster as client, _Progress(params, todo) as progress:
+            if not client.scheduler_info()["workers"]:
+                progress.say("No worker is there yet: the folds wait for the first one")
             results = fold_queue.results(client, list(todo), _shared(params, todo), progress.advance)
             with closing(results):
                 for job, outcome in results:
@@ -135,6 +137,8 @@ def train(params: Params, todo: dict[Job, Recipe], workers: int | None, schedule
         click.echo(f"Stopped: {kept} of {len(todo)} folds are kept; run again to go on from there", err=True)
         raise
     except InputError as error:
+        if not kept:
+            raise
         raise InputError(f"{error}. {kept} of {len(todo)} folds are kept; run again to go on from there") from error
     if failed:
         raise InputError(
