@@ -117,7 +117,7 @@ def train(
         pd.read_csv(io.StringIO(split), dtype=str),
         _flow((Path(flow), _sent(worker, flow_md5)), flow_md5),
         _device(settings.runtime.device, worker),
-        functools.partial(_watched, worker, worker.get_current_task(), topic),
+        progress=functools.partial(_watched, worker, worker.get_current_task(), topic),
     )
     return tuple(files)
 

@@ -114,9 +114,9 @@ def partial(stage: str, *names: str) -> Path:
     return Path(".partial") / "@".join([stage, "-".join(names)] if names else [stage])
 
 
-def resume(stage: str, dataset: str) -> Path:
+def resume(stage: str, *names: str) -> Path:
     """Folder for what an interrupted stage has finished: outside of its outputs, which DVC removes before each run."""
-    return Path(".resume") / f"{stage}@{dataset}"
+    return Path(".resume") / f"{stage}@{'-'.join(names)}"
 
 
 def ablation_copy() -> Path:
