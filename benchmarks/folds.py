@@ -46,7 +46,8 @@ def prepared(folder: Path, epochs: int | None) -> Path:
         (checkout / paths.PARAMS).write_text(text)
     (checkout / "dvc.lock").unlink(missing_ok=True)
     dataset = parameters.load(checkout / paths.PARAMS).dataset
-    subprocess.run([*DVC, "repro", "--quiet", f"extract_flow@{dataset}"], cwd=checkout, env=environment(), check=True)
+    command = [*DVC, "repro", "--quiet", f"extract_flow@{dataset}"]
+    subprocess.run(command, cwd=checkout, env=environment(), check=True, stdout=subprocess.DEVNULL)
     return checkout
 
 
