@@ -5,6 +5,7 @@ all are, `dvc repro` restores them into the workspace and runs what follows.
 """
 
 import hashlib
+import os
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from pipeline import params as parameters
 from pipeline.device import resolve_device
 from pipeline.errors import InputError
 from pipeline.fold_queue import Job, Shared
+from pipeline.outputs import NO_ROOM
 from pipeline.params import Params
 from pipeline.run_cache import Recipe
 
@@ -45,13 +47,12 @@ def folds(workers: int | None = None, scheduler: str | None = None) -> None:
         A fold failed, the cluster is lost or has other code, or something was edited in the meantime. Finished folds
         are kept, whatever happens.
     """
-    text = paths.PARAMS.read_text(encoding="utf-8")
-    params = parameters.parse(text, paths.PARAMS)
-    prepare(params)
+    prepare(parameters.load(paths.PARAMS))
+    params, text = _as_it_is()
     todo = unknown(params, text)
     click.echo(f"{params.dataset}: {len(todo)} of {len(params.subjects)} folds to train")
     train(params, todo, workers, scheduler)
-    if paths.PARAMS.read_text(encoding="utf-8") != text or unknown(params, text):
+    if unknown(*_as_it_is()):
         raise InputError(
             f"{paths.PARAMS}, code or data were changed while the folds were trained. The folds are kept for what "
             "they were trained with; run again to train those of what is there now"
@@ -184,6 +185,13 @@ class _Progress:
         self._bar.write(line)
 
 
+def _as_it_is() -> tuple[Params, str]:
+    """params.yaml and its text, now."""
+    parameters.load(paths.PARAMS)  # whose errors say more than those of the next line
+    text = paths.PARAMS.read_text(encoding="utf-8")
+    return parameters.parse(text, paths.PARAMS), text
+
+
 def _job(params: Params, text: str, subject: str, name: str, recipe: Recipe) -> Job:
     classes, split = paths.classes(params.dataset), paths.split(params.dataset, subject)
     return Job(name, subject, text, _input(classes, recipe), _input(split, recipe))
@@ -208,7 +216,15 @@ def _shared(params: Params, todo: dict[Job, Recipe]) -> Shared:
 def _keep(params: Params, job: Job, recipe: Recipe, files: tuple[bytes, bytes, bytes]) -> None:
     name, subject = params.dataset, job.subject
     targets = paths.model(name, subject), paths.fold(name, subject), paths.curve(name, subject)
-    run_cache.keep(recipe, dict(zip(targets, files, strict=True)))
+    try:
+        run_cache.keep(recipe, dict(zip(targets, files, strict=True)))
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise InputError(
+                f"cannot keep {job.name} in DVC's cache: {os.strerror(error.errno)}; free disk space "
+                "(`dvc gc --workspace` removes cached data that nothing uses any more)"
+            ) from error
+        raise
 
 
 def _report(error: Exception) -> str:
