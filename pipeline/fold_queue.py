@@ -49,7 +49,7 @@ def local_cluster(workers: int) -> Iterator[Client]:
             n_workers=workers,
             threads_per_worker=1,  # one fold at a time; PyTorch has its own threads
             memory_limit=0,  # Dask must not pause or end a worker whose fold needs memory
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             security=True,
             silence_logs=logging.ERROR,
             preload=["pipeline.fold_worker"],
