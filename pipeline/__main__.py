@@ -136,12 +136,23 @@ def predict(
 @main.command()
 @click.option("--workers", type=click.IntRange(min=1), help="Processes on this machine, each with train.threads.")
 @click.option("--scheduler", help="Address or scheduler file of a running Dask cluster to use instead.")
-def folds(workers: int | None, scheduler: str | None) -> None:
+@click.option("--variants", is_flag=True, help="Of the experiments of `ablate` instead, all in one queue.")
+@click.option("--seeds", type=click.IntRange(min=1), help="With --variants: how many seeds, as in `ablate`.")
+def folds(workers: int | None, scheduler: str | None, variants: bool, seeds: int | None) -> None:
     """Train all out-of-date folds side by side, here or on a Dask cluster, then run what follows."""
-    from pipeline import folds as side_by_side
-
     _one_of(workers, scheduler)
-    side_by_side.folds(workers, scheduler)
+    if variants:
+        from pipeline import ablation
+
+        ablation.train(seeds or 1, workers, scheduler)
+        again = f" --seeds {seeds}" if seeds else ""
+        click.echo(f"All folds are in DVC's cache: `python -m pipeline ablate{again}` makes the experiments of them")
+    elif seeds:
+        raise InputError("--seeds is for --variants; one study has the seed of params.yaml")
+    else:
+        from pipeline import folds as side_by_side
+
+        side_by_side.folds(workers, scheduler)
 
 
 def _one_of(workers: int | None, scheduler: str | None) -> None:

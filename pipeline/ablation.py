@@ -13,10 +13,12 @@ import pandas as pd
 from ruamel.yaml import YAML
 from tqdm import tqdm
 
-from pipeline import experiments, folds, params_file, paths, run_cache, table2
+from pipeline import experiments, folds, params_file, paths, table2
 from pipeline import params as parameters
 from pipeline.errors import InputError
+from pipeline.fold_queue import Job
 from pipeline.params import Params
+from pipeline.run_cache import Recipe
 from pipeline.table2 import Table
 
 
@@ -214,6 +216,22 @@ def _value(document: dict[str, Any], key: str) -> Any:
     return document
 
 
+def train(seeds: int, workers: int | None = None, scheduler: str | None = None) -> None:
+    """Train the folds of all experiments side by side, into DVC's run cache; the checkout stays as it is.
+
+    Raises
+    ------
+    InputError
+        As `folds.folds`.
+    """
+    params = parameters.load(paths.PARAMS)
+    plan = planned(params, seeds)
+    folds.prepare(params)
+    todo = _unknown(plan, params)
+    click.echo(f"{params.dataset}: {len(todo)} folds of {len(plan)} experiments to train")
+    folds.train(params, todo, workers, scheduler)
+
+
 def _train(
     missing: Sequence[Experiment],
     params: Params,
@@ -221,29 +239,26 @@ def _train(
     workers: int | None,
     scheduler: str | None,
 ) -> None:
-    """Train the folds of all experiments side by side, into DVC's run cache."""
-    stages = [f"train@{params.dataset}-{subject}" for subject in params.subjects]
+    """Train the folds of the experiments in the copy."""
     log = _fresh_log(params.dataset, "training")
-    todo = {}
     with (
         log.open("w", encoding="utf-8", buffering=1) as stream,
         contextlib.redirect_stdout(stream),
         contextlib.chdir(copy.folder),
     ):
-        for experiment in missing:
-            text, _ = params_file.changed(paths.PARAMS, experiment.settings)
-            # DVC's own place for what git does not see.
-            variant = Path(".dvc/tmp") / f"{experiment.name}.yaml"
-            variant.parent.mkdir(exist_ok=True)
-            variant.write_text(text, encoding="utf-8")
-            for subject, recipe in zip(params.subjects, run_cache.recipes(stages, variant), strict=True):
-                if not recipe.known:
-                    job = folds.job(params, text, subject, recipe)
-                    todo[job._replace(name=f"{experiment.name} {subject}")] = recipe
         try:
-            folds.train(params, todo, workers, scheduler)
+            folds.train(params, _unknown(missing, params), workers, scheduler)
         except InputError as error:
             raise InputError(f"{error}. All of what was said is in {log}") from error
+
+
+def _unknown(plan: Sequence[Experiment], params: Params) -> dict[Job, Recipe]:
+    """The folds of experiments on the study in the current folder that DVC has no result of."""
+    todo = {}
+    for experiment in plan:
+        text, _ = params_file.changed(paths.PARAMS, experiment.settings)
+        todo |= folds.unknown(params, text, experiment.name)
+    return todo
 
 
 def _make(missing: Sequence[Experiment], params: Params, copy: experiments.Copy) -> None:

@@ -15,6 +15,8 @@ from pipeline import fold_worker
 from pipeline.errors import InputError
 from pipeline.fold_worker import FlowMissing, OtherEnvironment
 
+CONNECT_SECONDS = 20
+
 
 class Job(NamedTuple):
     """A fold to train."""
@@ -68,7 +70,7 @@ def running_cluster(scheduler: str) -> Iterator[Client]:
     """
     where = {"scheduler_file": scheduler} if Path(scheduler).is_file() else {"address": scheduler}
     try:
-        client = Client(**where, timeout=20)
+        client = Client(**where, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
         raise InputError(
             f"expected a Dask scheduler at {scheduler}, but none answers ({error}). "
@@ -102,11 +104,12 @@ def results(
         A worker has other code or packages, or the scheduler is lost.
     """
     topic = f"folds-{uuid4()}"
-    keys = {f"{job.name}/{topic}": job for job in jobs}
+    by_key: dict[Key, Job] = {}
     flow_is_sent = False
 
-    def submit(key: Key) -> Future:
-        job = keys[key]
+    def submit(job: Job) -> Future:
+        key = f"{job.name}-{uuid4()}"
+        by_key[key] = job
         return client.submit(
             _task(),
             *(job.params, job.subject, job.classes, job.split),
@@ -114,21 +117,21 @@ def results(
             key=key,
         )
 
-    client.subscribe_topic(topic, lambda event: watch(keys[event[1][0]].name, event[1][1]))
-    queue = as_completed(map(submit, keys), with_results=True, raise_errors=False)
+    client.subscribe_topic(topic, lambda event: watch(by_key[event[1][0]].name, event[1][1]))
+    queue = as_completed(map(submit, jobs), with_results=True, raise_errors=False)
     try:
         for future, outcome in queue:
+            job = by_key[future.key]
             if future.status == "finished":
-                yield keys[future.key], outcome
+                yield job, outcome
             elif future.status == "error" and isinstance(error := future.exception(), FlowMissing):
                 if not flow_is_sent:
                     content = shared.flow.read_bytes()
                     client.register_plugin(fold_worker.SentFlow(content, shared.flow_md5), name=topic)
                     flow_is_sent = True
-                client.cancel(future)  # forgets it, so that the same key can run once more
-                queue.add(submit(future.key))
+                queue.add(submit(job))
             elif future.status == "error":
-                yield keys[future.key], _explained(error)
+                yield job, _explained(error)
             else:
                 raise InputError("the connection to the scheduler was lost")
     finally:

@@ -9,6 +9,7 @@ import importlib.metadata
 import io
 import json
 import platform
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -35,6 +36,11 @@ class OtherEnvironment(Exception):
 
 class Stopped(Exception):
     """Nobody waits for the fold any more."""
+
+
+def dask_setup(worker: Worker) -> None:
+    """Called by Dask in workers of a local cluster: Ctrl-C is for the caller in the same terminal, which ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class SentFlow(WorkerPlugin):

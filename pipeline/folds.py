@@ -7,6 +7,7 @@ all are, `dvc repro` restores them into the workspace and runs what follows.
 import hashlib
 import subprocess
 import sys
+import tempfile
 import traceback
 from collections.abc import Sequence
 from contextlib import closing
@@ -46,24 +47,60 @@ def folds(workers: int | None = None, scheduler: str | None = None) -> None:
     """
     text = paths.PARAMS.read_text(encoding="utf-8")
     params = parameters.parse(text, paths.PARAMS)
-    _dvc("repro", f"extract_flow@{params.dataset}")
-    stages = [f"train@{params.dataset}-{subject}" for subject in params.subjects]
-    recipes = run_cache.recipes(stages)
-    if paths.PARAMS.read_text(encoding="utf-8") != text:
-        raise InputError(f"{paths.PARAMS} was changed while the folds were looked at; run again")
-    todo = {
-        job(params, text, subject, recipe): recipe
-        for subject, recipe in zip(params.subjects, recipes, strict=True)
-        if not recipe.known
-    }
-    click.echo(f"{params.dataset}: {len(todo)} of {len(recipes)} folds to train")
+    prepare(params)
+    todo = unknown(params, text)
+    click.echo(f"{params.dataset}: {len(todo)} of {len(params.subjects)} folds to train")
     train(params, todo, workers, scheduler)
-    if not all(recipe.known for recipe in run_cache.recipes(stages)):
+    if paths.PARAMS.read_text(encoding="utf-8") != text or unknown(params, text):
         raise InputError(
             f"{paths.PARAMS}, code or data were changed while the folds were trained. The folds are kept for what "
             "they were trained with; run again to train those of what is there now"
         )
     _dvc("repro")
+
+
+def prepare(params: Params) -> None:
+    """Run what all folds build on, as far as it is out of date.
+
+    Raises
+    ------
+    InputError
+        A stage failed.
+    """
+    _dvc("repro", f"extract_flow@{params.dataset}")
+
+
+def unknown(params: Params, text: str, experiment: str = "") -> dict[Job, Recipe]:
+    """The folds that DVC has no result of, neither in place nor in its cache.
+
+    Parameters
+    ----------
+    params
+        Of the study in the current folder.
+    text
+        params.yaml, or what an experiment makes of it.
+    experiment
+        Its name, to tell its folds from others in the same queue.
+
+    Raises
+    ------
+    InputError
+        A file changes while it is looked at.
+    """
+    stages = [f"train@{params.dataset}-{subject}" for subject in params.subjects]
+    with tempfile.TemporaryDirectory() as folder:
+        file = paths.PARAMS
+        if experiment:
+            file = Path(folder) / paths.PARAMS.name
+            file.write_text(text, encoding="utf-8")
+        recipes = run_cache.recipes(stages, file)
+    if not experiment and file.read_text(encoding="utf-8") != text:
+        raise InputError(f"{paths.PARAMS} was changed while the folds were looked at; run again")
+    return {
+        _job(params, text, subject, f"{experiment} {subject}".strip(), recipe): recipe
+        for subject, recipe in zip(params.subjects, recipes, strict=True)
+        if not recipe.known
+    }
 
 
 def train(params: Params, todo: dict[Job, Recipe], workers: int | None, scheduler: str | None) -> None:
@@ -143,15 +180,9 @@ class _Progress:
         self._bar.write(line)
 
 
-def job(params: Params, text: str, subject: str, recipe: Recipe) -> Job:
-    """The fold of a subject, with the parameters in `text`; data/<dataset> is that of the current folder."""
-    return Job(
-        subject,
-        subject,
-        text,
-        _input(paths.classes(params.dataset), recipe),
-        _input(paths.split(params.dataset, subject), recipe),
-    )
+def _job(params: Params, text: str, subject: str, name: str, recipe: Recipe) -> Job:
+    classes, split = paths.classes(params.dataset), paths.split(params.dataset, subject)
+    return Job(name, subject, text, _input(classes, recipe), _input(split, recipe))
 
 
 def _input(path: Path, recipe: Recipe) -> str:

@@ -9,6 +9,7 @@ The one place that reaches into DVC's own classes, whose version is pinned in re
 """
 
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -85,8 +86,12 @@ def _recipe(repo: Repo, name: str, params: Path) -> Recipe:
 
 
 def _known(repo: Repo, stage: PipelineStage) -> bool:
+    announcement = logging.getLogger("dvc.stage.cache")
+    announcement.disabled = True  # of a restoration that does not take place
     try:
         repo.stage_cache.restore(stage, dry=True)
     except RunCacheNotFoundError:
         return False
+    finally:
+        announcement.disabled = False
     return True
