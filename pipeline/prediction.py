@@ -233,7 +233,7 @@ def _in_folder(table: pd.DataFrame, path: Path, onset: int | None, offset: int |
     for column, frame in (("onset", onset), ("offset", offset)):
         if frame is not None:
             exact = exact[exact[column] == frame]
-    return exact if len(exact) or len(there) > 1 else there
+    return exact if len(exact) else there
 
 
 def _networks(clip: Clip, model: Path | None, params: Params) -> list[Network]:
