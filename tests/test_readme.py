@@ -49,6 +49,7 @@ def test_every_output_is_explained(path):
         "dvc exp show",
         "dvc plots show",
         "python -m pipeline ablate",
+        "python -m pipeline folds",
         "python -m pipeline predict",
     ],
 )
@@ -56,7 +57,9 @@ def test_every_command_is_shown(command):
     assert command in README
 
 
-@pytest.mark.parametrize("option", [option.opts[0] for name in ("ablate", "predict") for option in options(name)])
+@pytest.mark.parametrize(
+    "option", [option.opts[0] for name in ("ablate", "folds", "predict") for option in options(name)]
+)
 def test_every_option_is_explained(option):
     assert f"{option} " in README or f"{option}`" in README
 
