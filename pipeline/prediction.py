@@ -28,6 +28,7 @@ class Clip:
     """Where the frames of a clip are."""
 
     name: str
+    """Its id in the dataset, or what its picture is called."""
     source: Path
     """Folder of frames, or video."""
     onset: int | None
@@ -149,7 +150,8 @@ def as_text(prediction: Prediction) -> str:
     clip = prediction.clip
     annotated = f" (annotated: {clip.label})" if clip.label else ""
     width = max(map(len, prediction.probabilities))
-    lines = [f"{clip.name}, frames {prediction.onset} to {prediction.offset}: {prediction.predicted}{annotated}"]
+    name = clip.name if clip.subject else clip.source
+    lines = [f"{name}, frames {prediction.onset} to {prediction.offset}: {prediction.predicted}{annotated}"]
     lines += [f"  {name:<{width}}  {value:.4f}" for name, value in prediction.probabilities.items()]
     notes = (f"Note: {note}" for note in prediction.notes)
     return "\n".join([*lines, _by_whom(prediction), *notes, f"Picture: {prediction.picture}", ""])
@@ -231,7 +233,7 @@ def _in_folder(table: pd.DataFrame, path: Path, onset: int | None, offset: int |
     for column, frame in (("onset", onset), ("offset", offset)):
         if frame is not None:
             exact = exact[exact[column] == frame]
-    return exact if len(exact) or len(there) > 1 else there
+    return exact if len(exact) else there
 
 
 def _networks(clip: Clip, model: Path | None, params: Params) -> list[Network]:

@@ -240,12 +240,18 @@ _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>{title}</title>
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
-th, td {{ padding: .35rem .8rem; text-align: left; border-bottom: 1px solid #ccc; white-space: nowrap; }}
+:root {{ --paper: #ffffff; --ink: #1c1c1e; --line: #d9d9de; }}
+@media screen and (prefers-color-scheme: dark) {{ :root {{ --paper: #16171a; --ink: #ececf0; --line: #3a3b41; }} }}
+body {{ margin: 0 auto; padding: 1.5rem 1.2rem 4rem; max-width: 76rem; background: var(--paper); color: var(--ink);
+       font: 16px/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }}
+h1 {{ font-size: 1.7rem; }}
+ul {{ max-width: 52rem; }}
 div {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }}
+th, td {{ text-align: left; padding: .2rem .9rem .2rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; }}
 </style>
 <h1>{title}</h1>
 <div><table>
