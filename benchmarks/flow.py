@@ -4,10 +4,8 @@ FlowNet 2.0 runs with random weights unless a file is given: its speed does not 
 measured. On a GPU the same figures are measured there, and the error of TF32.
 """
 
-import resource
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 

@@ -74,7 +74,7 @@ class PlainClips(Dataset):
 
 
 def plain_clips_per_second(params: Params, path: Path, device: torch.device, workers: int) -> float:
-    """A training of the same network as it is usually written: `DataLoader`, float32, no channels_last, no compiling."""
+    """The same network trained as usual: `DataLoader`, float32, no channels_last, no compiling."""
     views, crop = fold.settings(params).views, params.train.augmentation.crop
     loader = DataLoader(
         PlainClips(path, CLIPS, views, crop),
