@@ -19,9 +19,8 @@ Where the paper is silent, this is what was chosen:
 - Trunk of the temporal attention module: an LSTM over T(X); its last state, or the mean of its states over time, is y.
 """
 
-import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -215,32 +214,30 @@ def _upsample(maps: Tensor, like: Tensor) -> Tensor:
     return _resample(maps, like.shape[-2:], _interpolation)
 
 
-def _resample(maps: Tensor, size: tuple[int, int], weights: Callable[[int, int], Tensor]) -> Tensor:
+def _resample(maps: Tensor, size: Sequence[int], weights: Callable[[int, int, Tensor], Tensor]) -> Tensor:
     """Another size, separately along rows and columns: (M, C, h, w) -> (M, C, *size).
 
     As matrix products, because their gradient is deterministic on a GPU; those of PyTorch's own upsampling and adaptive
     pooling are not.
     """
     height, width = maps.shape[-2:]
-    rows = weights(height, size[0]).to(maps)  # (H, h)
-    columns = weights(width, size[1]).to(maps)  # (W, w)
+    rows = weights(height, size[0], maps)  # (H, h)
+    columns = weights(width, size[1], maps)  # (W, w)
     maps = maps.permute(0, 2, 3, 1)  # (M, h, w, C), which is how they lie in memory
     maps = (rows @ maps.flatten(2)).unflatten(2, (width, -1))  # (M, H, w, C)
     return (columns @ maps).permute(0, 3, 1, 2)
 
 
-@functools.cache
-def _interpolation(before: int, after: int) -> Tensor:
+def _interpolation(before: int, after: int, like: Tensor) -> Tensor:
     """Weights (after, before) of linear interpolation, pixels taken as areas (`align_corners=False`)."""
-    unit = torch.eye(before, dtype=torch.float64)[:, None]  # each position by itself
-    return functional.interpolate(unit, size=after, mode="linear", align_corners=False)[:, 0].T.contiguous()
+    unit = torch.eye(before, dtype=like.dtype, device=like.device)[:, None]  # each position by itself
+    return functional.interpolate(unit, size=after, mode="linear", align_corners=False)[:, 0].T
 
 
-@functools.cache
-def _averaging(before: int, after: int) -> Tensor:
+def _averaging(before: int, after: int, like: Tensor) -> Tensor:
     """Weights (after, before) of the averages over equal parts; parts that do not come out even overlap."""
-    unit = torch.eye(before, dtype=torch.float64)[:, None]
-    return functional.adaptive_avg_pool1d(unit, after)[:, 0].T.contiguous()
+    unit = torch.eye(before, dtype=like.dtype, device=like.device)[:, None]
+    return functional.adaptive_avg_pool1d(unit, after)[:, 0].T
 
 
 def _full(values: Tensor) -> Tensor:
