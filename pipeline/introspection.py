@@ -35,6 +35,11 @@ class Grid:
         """First row and column of the crop in the frame."""
         return (self.size - self.crop) // 2
 
+    @property
+    def inside(self) -> slice:
+        """Rows, or columns, of the frame that the network sees."""
+        return slice(self.corner, self.corner + self.crop)
+
     def centres(self, positions: int) -> np.ndarray:
         """Centre of each of `positions` positions along an axis of the frame, pixels."""
         return self.corner + self.first + self.step * np.arange(positions)
@@ -44,10 +49,9 @@ class Grid:
 
         Pixels of the crop beyond the outermost centres have the value of the nearest one.
         """
-        inside = np.arange(self.crop)
-        place = (inside - self.first) / self.step
+        place = (np.arange(self.crop) - self.first) / self.step
         spread = np.full((self.size, self.size), np.nan, np.float32)
-        spread[self.corner + inside[:, None], self.corner + inside] = map_coordinates(
+        spread[self.inside, self.inside] = map_coordinates(
             field.astype(np.float32), np.meshgrid(place, place, indexing="ij"), order=1, mode="nearest"
         )
         return spread
