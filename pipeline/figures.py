@@ -362,7 +362,7 @@ def spatial_attention(examples: Sequence[Example]) -> Figure:
                     axes.set_title("no spatial attention", color=GREY)
                 else:
                     _over(axes, shown.grid.over_frame(field.mean(axis=0)), shown.grid, name)
-            if example.region is not None:
+            if example.region is not None and example.region.any():
                 for number, axes in enumerate(row):
                     colour = "white" if number else "#E69F00"
                     axes.contour(example.region, levels=[0.5], colors=colour, linewidths=1.1, linestyles="--")

@@ -84,8 +84,23 @@ def write(study: Study, page: Path, folder: Path, scores: Path) -> None:
     _check_chosen(study)
     folder.mkdir()
     scored = _score(study)
-    summary = scoring.summarise(scored) if scored is not None else None
-    scores.write_text(json.dumps(_attention_json(study, summary, scored), indent=2) + "\n")
+    page.write_text(render(study, scored, _draw(study, scored, folder)), encoding="utf-8")
+    scores.write_text(json.dumps(_attention_json(study, scored), indent=2) + "\n")
+
+
+def render(study: Study, scored: pd.DataFrame | None, pictures: Mapping[str, Any]) -> str:
+    """The page as HTML.
+
+    Parameters
+    ----------
+    study
+        What it is about.
+    scored
+        What `attention.score` gives, or None where the motion is not known.
+    pictures
+        Data URI of each figure; `clips` holds those of single clips, by clip.
+    """
+    summary = None if scored is None else scoring.summarise(scored)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -93,7 +108,7 @@ def write(study: Study, page: Path, folder: Path, scores: Path) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    text = environment.get_template(_TEMPLATE).render(
+    return environment.get_template(_TEMPLATE).render(
         study=study,
         name=study.params.dataset,
         partial=_partial(study),
@@ -102,7 +117,6 @@ def write(study: Study, page: Path, folder: Path, scores: Path) -> None:
         baseline=_baseline(study.predictions),
         mistakes=_mistakes(study.predictions),
         drawn=_MISTAKES,
-        typical=_typical(study),
         few_classes=len(study.classes) <= _TYPICAL,
         summary=summary,
         findings=[] if summary is None else findings(summary),
@@ -110,9 +124,8 @@ def write(study: Study, page: Path, folder: Path, scores: Path) -> None:
         spread=_spread(study),
         parameters=parameters(study.params),
         training_versions=_versions(study.trained_with),
-        pictures=_draw(study, scored, folder),
+        pictures=pictures,
     )
-    page.write_text(text, encoding="utf-8")
 
 
 def parameters(params: Params) -> dict[str, str]:
@@ -236,15 +249,15 @@ def _no_truth(params: Params) -> str:
     return "The frames were cropped to the face (face: crop), and the known motion is that of whole frames."
 
 
-def _attention_json(study: Study, summary: dict[str, Any] | None, scored: pd.DataFrame | None) -> dict[str, Any]:
-    if summary is None or scored is None:
+def _attention_json(study: Study, scored: pd.DataFrame | None) -> dict[str, Any]:
+    if scored is None:
         return {"reason": _no_truth(study.params)}
     single = [
         {"clip": clip}
         | {f"{row.measure}, {row.what}": None if np.isnan(row.value) else row.value for row in rows.itertuples()}
         for clip, rows in scored.groupby("clip", sort=False)
     ]
-    return summary | {"weights": _spread(study), "clips": single}
+    return scoring.summarise(scored) | {"weights": _spread(study), "clips": single}
 
 
 def _spread(study: Study) -> dict[str, float] | None:

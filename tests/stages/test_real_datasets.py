@@ -18,7 +18,7 @@ from tests.stages.conftest import Workspace, copy_of, ran
 
 SIZES = {"clips": 6, "subjects": 2, "height": 80, "width": 72, "frames": (5, 8)}
 FRAMES = 3
-STAGES = ("index", "interpolate", "resize", "extract_flow", "aggregate")
+STAGES = ("index", "interpolate", "resize", "extract_flow", "aggregate", "report")
 
 
 def snapshot(folder: Path) -> dict[Path, tuple[int, int, bytes]]:
