@@ -5,6 +5,7 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 
+import click
 import pandas as pd
 import torch
 
@@ -68,6 +69,7 @@ def main() -> None:
         targets = [paths.report(name), paths.figures(name), paths.attention(name)]
         with staged(paths.partial("report", name), *targets) as [page, folder, scores]:
             report.write(study, page, folder, scores)
+    click.echo(f"{name}: {paths.report(name)}")
 
 
 def _sha256(path: Path) -> str:
