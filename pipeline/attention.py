@@ -136,15 +136,19 @@ def score(
     A value is NaN where there is nothing to score, such as a clip that moves nowhere in view.
     """
     names = list(clips["clip"])
-    spatial = {"before attention": [attention[clip].before.mean(axis=0) for clip in names]}
-    temporal = {}
-    if attention[names[0]].mask is not None:
+    first = attention[names[0]]
+    spatial, temporal = {}, {}
+    if first.mask is not None:
         spatial["mask"] = [attention[clip].mask.mean(axis=0) for clip in names]
+        if len(names) > 1:
+            spatial["mask of other clips"] = others(spatial["mask"])
+    spatial["before attention"] = [attention[clip].before.mean(axis=0) for clip in names]
+    if first.mask is not None:
         spatial["after attention"] = [attention[clip].after.mean(axis=0) for clip in names]
-        spatial |= {"mask of other clips": others(spatial["mask"])} if len(names) > 1 else {}
-    if attention[names[0]].weights is not None:
+    if first.weights is not None:
         temporal["weights"] = [attention[clip].weights for clip in names]
-        temporal |= {"weights of other clips": others(temporal["weights"])} if len(names) > 1 else {}
+        if len(names) > 1:
+            temporal["weights of other clips"] = others(temporal["weights"])
     rows = []
     for number, (clip, subject) in enumerate(zip(names, clips["subject"], strict=True)):
         grid, (region, energy) = attention[clip].grid, truth[clip]

@@ -420,7 +420,7 @@ def attention_scores(scores: pd.DataFrame) -> Figure:
             strict=True,
         ):
             groups = [(what, group["value"].dropna().to_numpy()) for what, group in table.groupby("what", sort=False)]
-            groups.sort(key=lambda group: ("mask", "weights").count(group[0]))  # attention itself on top
+            groups.reverse()  # rows are counted from below
             jitter = np.random.default_rng(0)
             for row, (what, values) in enumerate(groups):
                 colour = BLUE if what in ("mask", "weights") else ORANGE

@@ -100,7 +100,7 @@ class Page(HTMLParser):
         self.addresses, self.images, self.tags, self.words, self.cells = [], [], [], [], []
         self.feed(self.source)
         self.text = re.sub(r"\s+", " ", "".join(self.words))
-        self.cells = [cell.strip() for cell in self.cells]
+        self.cells = [re.sub(r"\s+", " ", cell).strip() for cell in self.cells]
 
     def handle_starttag(self, tag, attributes):
         self.tags.append(tag)
