@@ -128,8 +128,9 @@ def score(
     Columns `clip,subject,kind,what,measure,value,chance`; `kind` is `spatial` or `temporal`, `what` is scored:
 
     - `mask`, `before attention`, `after attention`: means over frames and channels;
-    - `mask of other clips`, `weights of other clips`: means over all other clips, which know where and when faces
-      tend to move but nothing of this one;
+    - `mask contrast`: standard deviation over channels, mean over frames;
+    - `mask of other clips`, `mask contrast of other clips`, `weights of other clips`: means over all other clips, which
+      know where and when faces tend to move but nothing of this one;
     - `weights`;
     - `flow`, `flow without head motion`: speed per pixel, or in each frame over the network's input.
 
@@ -142,6 +143,10 @@ def score(
         spatial["mask"] = [attention[clip].mask.mean(axis=0) for clip in names]
         if len(names) > 1:
             spatial["mask of other clips"] = others(spatial["mask"])
+    if first.contrast is not None:
+        spatial["mask contrast"] = [attention[clip].contrast.mean(axis=0) for clip in names]
+        if len(names) > 1:
+            spatial["mask contrast of other clips"] = others(spatial["mask contrast"])
     spatial["before attention"] = [attention[clip].before.mean(axis=0) for clip in names]
     if first.mask is not None:
         spatial["after attention"] = [attention[clip].after.mean(axis=0) for clip in names]
@@ -174,7 +179,9 @@ def score(
 # Differences that say what attention adds: to chance, to a look at other clips, to plain flow.
 _COMPARED = (
     ("mask", "mask of other clips"),
+    ("mask contrast", "mask contrast of other clips"),
     ("mask", "flow"),
+    ("mask contrast", "flow"),
     ("after attention", "before attention"),
     ("weights", "weights of other clips"),
     ("weights", "flow"),

@@ -159,6 +159,7 @@ def _course(
         above.set(ylabel="weight", xlim=(0.5, len(energy) + 0.5), xticks=[])
     below = figure.add_subplot(parts[-1])
     below.plot(frames, energy, color=RED, marker="o", markersize=3, label="of the flow")
+    peak = energy.max() if truth is None else max(energy.max(), truth.max())
     if truth is not None:
         below.plot(frames, truth, color="black", linestyle="--", label="as it was made")
         below.legend(frameon=False, loc="upper right", ncols=2)
@@ -167,7 +168,7 @@ def _course(
         xlabel="flow frame",
         xlim=(0.5, len(energy) + 0.5),
         xticks=frames,
-        ylim=(0, 1.5 * energy.max() or 1),
+        ylim=(0, 1.5 * peak or 1),  # room for the legend
     )
 
 
@@ -335,12 +336,13 @@ class Example(NamedTuple):
 def spatial_attention(examples: Sequence[Example]) -> Figure:
     """Where the networks look (the paper's Figure 6): one row per clip, means over time laid over the first frame.
 
-    The face; the speed of the flow without the head's motion; the third feature map before attention, the mask and
-    the feature map after attention, all of them means over time and channels, each with a scale of its own.
+    The face; the speed of the flow without the head's motion; the third feature map before attention, the mask,
+    the mask's standard deviation over channels, and the feature map after attention; all of them means over time, the
+    maps but that one over channels, each with a scale of its own.
     """
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(11.5, 0.5 + 2.35 * len(examples)), layout="constrained")
-        cells = figure.subplots(len(examples), 5, squeeze=False)
+        figure = Figure(figsize=(13.5, 0.5 + 2.35 * len(examples)), layout="constrained")
+        cells = figure.subplots(len(examples), 6, squeeze=False)
         for row, example in zip(cells, examples, strict=True):
             shown, face = example.attention, _grey(example.frames[0])
             seen = without_head_motion(np.asarray(example.flow, np.float32)[..., shown.grid.inside, shown.grid.inside])
@@ -354,8 +356,8 @@ def spatial_attention(examples: Sequence[Example]) -> Figure:
             _over(row[1], speed, shown.grid, "speed, head taken out (px/frame)")
             for axes, field, name in zip(
                 row[2:],
-                (shown.before, shown.mask, shown.after),
-                ("before attention", "mask", "after attention"),
+                (shown.before, shown.mask, shown.contrast, shown.after),
+                ("before attention", "mask", "mask contrast", "after attention"),
                 strict=True,
             ):
                 if field is None:

@@ -58,7 +58,7 @@ class Grid:
 
 
 class Attention(NamedTuple):
-    """What a network makes of one clip; maps are means over the channels, which have no meaning of their own."""
+    """What a network makes of one clip; maps are means over the channels, but for `contrast`."""
 
     probabilities: np.ndarray
     """float64 (K,)."""
@@ -72,6 +72,9 @@ class Attention(NamedTuple):
     """w_i (Eq. 4): float32 (T,), sum 1; None without temporal attention."""
     grid: Grid
     """Where the positions of the maps lie in the frame."""
+    contrast: np.ndarray | None = None
+    """Standard deviation of m(x_i) over the channels, float32 (T, h, w): where the mask raises some channels and lowers
+    others, which cancel in the mean."""
 
 
 def grid(network: STANet, size: int, crop: int) -> Grid:
@@ -117,4 +120,5 @@ def attention(network: STANet, flow: Tensor, crop: int) -> Attention:
         after=after.mean(dim=1).numpy(),
         weights=None if output.weights is None else output.weights[0].numpy(),
         grid=grid(network, flow.shape[-1], crop),
+        contrast=None if mask is None else mask.std(dim=1, correction=0).numpy(),
     )

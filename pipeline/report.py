@@ -273,17 +273,20 @@ _BETTER = {
 }
 _CHANCE = {
     ("mask", "roc_auc"): "As a detector of the moving pixels, the mask is {} chance: area under the ROC curve {}",
-    (
-        "mask",
-        "pointing",
-    ): "At pointing into the moving region with its maximum, the mask is {} chance: share of hits {}",
+    ("mask", "pointing"): "With its maximum, the mask points into the moving region {} chance: share of hits {}",
+    ("mask contrast", "roc_auc"): (
+        "The mask's contrast, its standard deviation over channels, is {} chance: area under the ROC curve {}"
+    ),
     (
         "weights",
         "rank_correlation",
-    ): "At following the motion over time, the weights are {} chance: rank correlation {}",
+    ): "At following the motion, the weights are {} chance: rank correlation over time {}",
 }
 _DIFFERENCES = {
     ("mask", "mask of other clips", "roc_auc"): "The mask of a clip is {} the mean mask of all other clips",
+    ("mask contrast", "mask contrast of other clips", "roc_auc"): (
+        "The mask's contrast of a clip is {} the mean contrast of all other clips"
+    ),
     ("mask", "flow", "roc_auc"): "The mask is {} the plain magnitude of the flow",
     ("after attention", "before attention", "roc_auc"): "The feature map after attention is {} the one before",
     ("weights", "weights of other clips", "rank_correlation"): (
@@ -310,11 +313,17 @@ def findings(summary: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
             said = _DIFFERENCES[key].format(_BETTER[verdicts[key]])
             sentences.append(f"{said}: difference {_with_interval(entry, sign='+')}.")
     for what, alone, measure, conclusion in (
-        ("mask", "mask of other clips", "roc_auc", "the mask knows more than where faces tend to move"),
-        ("weights", "weights of other clips", "rank_correlation", "the weights know more than when faces tend to move"),
+        ("mask", "mask of other clips", "roc_auc", "the mask's mean over channels knows more than where faces move"),
+        ("weights", "weights of other clips", "rank_correlation", "the weights know more than when faces move"),
     ):
         if verdicts.get((what, measure)) == "above" and verdicts.get((what, alone, measure)) in ("at", "below"):
-            sentences.append(f"So nothing shows that {conclusion}.")
+            sentences.append(f"So nothing shows that {conclusion} in general.")
+    mean, contrast = (verdicts.get((what, f"{what} of other clips", "roc_auc")) for what in ("mask", "mask contrast"))
+    if mean in ("at", "below") and contrast == "above":
+        sentences.append(
+            "What the mask knows of a single clip is in its contrast: where the face moves it raises some channels and "
+            "lowers others, which cancel in the mean."
+        )
     return [sentence.replace("-0.", "−0.").replace(" %", "\u00a0%") for sentence in sentences]
 
 

@@ -19,7 +19,13 @@ RNG = np.random.default_rng(0)
 def attention(frames=5, mask=True, weights=True):
     maps = RNG.uniform(size=(frames, 4, 4)).astype(np.float32)
     return Attention(
-        np.ones(2) / 2, maps, maps if mask else None, maps, np.full(frames, 1 / frames) if weights else None, GRID
+        np.ones(2) / 2,
+        maps,
+        maps if mask else None,
+        maps,
+        np.full(frames, 1 / frames) if weights else None,
+        GRID,
+        maps if mask else None,
     )
 
 

@@ -95,6 +95,7 @@ def test_it_is_what_the_network_computes():
         output, before = net(cut), third_map(net, cut)
     np.testing.assert_allclose(shown.probabilities, torch.softmax(output.logits[0].double(), 0), atol=1e-6)
     np.testing.assert_allclose(shown.mask, output.mask[0].mean(1), atol=1e-6)
+    np.testing.assert_allclose(shown.contrast, output.mask[0].numpy().std(axis=1), atol=1e-6)
     np.testing.assert_allclose(shown.weights, output.weights[0], atol=1e-6)
     np.testing.assert_allclose(shown.before, before.mean(1), atol=1e-6)
     np.testing.assert_allclose(shown.after, ((1 + output.mask[0]) * before).mean(1), atol=1e-6)
@@ -103,7 +104,7 @@ def test_it_is_what_the_network_computes():
 def test_without_a_branch_there_is_nothing_of_it():
     flow = torch.zeros(2, 2, 64, 64)
     shown = introspection.attention(network(pooling=1, spatial_attention=False), flow, 56)
-    assert shown.mask is None and shown.weights is not None
+    assert shown.mask is None and shown.contrast is None and shown.weights is not None
     np.testing.assert_array_equal(shown.after, shown.before)
     shown = introspection.attention(network(pooling=1, temporal_attention=False), flow, 56)
     assert shown.mask is not None and shown.weights is None

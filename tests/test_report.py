@@ -67,7 +67,13 @@ def study(clips=24, subjects=4, *, dataset="synthetic", held_out="all", faces=Fa
         "hashes": {"data/x/flow.h5": "ef" * 32},
         "attention": {
             clip: Attention(
-                np.ones(3) / 3, maps[clip], maps[clip] / 9, maps[clip], rng.dirichlet(np.ones(FRAMES)), grid
+                np.ones(3) / 3,
+                maps[clip],
+                maps[clip] / 9,
+                maps[clip],
+                rng.dirichlet(np.ones(FRAMES)),
+                grid,
+                maps[clip] / 3,
             )
             for clip in predictions["clip"]
         },
@@ -273,7 +279,19 @@ def test_a_mask_that_knows_no_more_than_other_clips_do_is_called_that(low, high,
     mask = entry(0.7, 0.6, 0.8, kind="spatial", what="mask", measure="roc_auc")
     than = entry((low + high) / 2, low, high, what="mask", than="mask of other clips", measure="roc_auc")
     sentences = report.findings({"scores": [mask], "differences": [than]})
-    assert any("nothing shows that the mask knows more" in sentence for sentence in sentences) != more
+    assert (
+        any("nothing shows that the mask's mean over channels knows more" in sentence for sentence in sentences) != more
+    )
+
+
+@pytest.mark.parametrize(("mask", "contrast", "said"), [(0.0, 0.2, True), (0.2, 0.2, False), (0.0, 0.0, False)])
+def test_a_mask_whose_channels_cancel_is_called_that(mask, contrast, said):
+    differences = [
+        entry(shift, shift - 0.1, shift + 0.1, what=what, than=f"{what} of other clips", measure="roc_auc")
+        for what, shift in (("mask", mask), ("mask contrast", contrast))
+    ]
+    sentences = report.findings({"scores": [], "differences": differences})
+    assert any("cancel in the mean" in sentence for sentence in sentences) == said
 
 
 def faces_in(folder, pictures):
@@ -313,7 +331,7 @@ def test_a_chosen_clip_that_is_not_there_is_an_error_that_names_it(tmp_path):
 
 
 def test_a_network_without_attention_has_a_page_too(tmp_path):
-    bare = {clip: shown._replace(mask=None, weights=None) for clip, shown in study().attention.items()}
+    bare = {clip: shown._replace(mask=None, contrast=None, weights=None) for clip, shown in study().attention.items()}
     page = write(study(attention=bare), tmp_path / "out")
     assert "no temporal attention" in page.text and not (tmp_path / "out/figures/temporal_attention.svg").exists()
     assert json.loads((tmp_path / "out/attention.json").read_text())["weights"] is None
