@@ -313,7 +313,8 @@ def training_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
             mean = factor * pd.concat([curve.set_index("epoch")[column] for curve in curves.values()], axis=1).mean(
                 axis=1
             )
-            axes.plot(mean.index, mean, color="black", linewidth=2, label="mean of the folds")
+            point = "o" if len(mean) == 1 else None  # a single epoch is no line
+            axes.plot(mean.index, mean, color="black", marker=point, linewidth=2, label="mean of the folds")
             axes.set(xlabel="epoch", ylabel=label, ylim=(0, None))
             axes.grid(color="0.9")
         figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", frameon=False)
