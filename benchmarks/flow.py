@@ -4,10 +4,8 @@ FlowNet 2.0 runs with random weights unless a file is given: its speed does not 
 measured. On a GPU the same figures are measured there, and the error of TF32.
 """
 
-import resource
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
@@ -19,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.machine import matrix_rate, peak_memory, seconds
 from pipeline import clipstore, flow
 from pipeline import frames as frame_files
 from pipeline.datasets.synthetic import TRUTH, true_flow, write_tree
@@ -50,32 +49,6 @@ def slice_loop_correlation(first: Tensor, second: Tensor) -> Tensor:
     steps = range(0, 41, 2)
     maps = [(first * padded[:, :, dy : dy + height, dx : dx + width]).mean(1) for dy in steps for dx in steps]
     return torch.stack(maps, 1)
-
-
-def seconds(run: Callable[[], object], device: torch.device, times: int = 4) -> float:
-    """Least time of a call: what the machine does when no other program takes its cores."""
-    taken = []
-    for _ in range(times):
-        start = time.perf_counter()
-        run()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        taken.append(time.perf_counter() - start)
-    return min(taken)
-
-
-def matrix_rate(device: torch.device) -> float:
-    """GFLOP/s of a float32 product of two 4096 x 4096 matrices, without TF32."""
-    a, b = (torch.rand(4096, 4096, device=device) for _ in range(2))
-    with flownet2._fixed_arithmetic(tf32=False):
-        return 2 * 4096**3 / seconds(lambda: a @ b, device) / 1e9
-
-
-def peak_memory(device: torch.device) -> float:
-    """GiB that this process has held at most so far, on the GPU if it works there."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def speed(network: flownet2.Estimator, device: torch.device) -> None:

@@ -64,5 +64,101 @@ def use(name: str, root: Path | None, annotated: Path | None, method: str | None
     study.use(name, root, annotated, method, check)
 
 
+@main.command()
+@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Train every variant so often.")
+@click.option("--csv", "csv", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures to a file, too.")
+@click.option("--md", "markdown", type=click.Path(path_type=Path, dir_okay=False), help="Write the table as Markdown.")
+@click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a self-contained page.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes on this machine, each with train.threads.")
+@click.option("--scheduler", help="Address or scheduler file of a running Dask cluster to use instead.")
+def ablate(
+    seeds: int,
+    csv: Path | None,
+    markdown: Path | None,
+    page: Path | None,
+    workers: int | None,
+    scheduler: str | None,
+) -> None:
+    """Table 2 of the paper on the active dataset: four variants of the network as DVC experiments.
+
+    params.yaml, dvc.lock and results stay as they are. A run that was interrupted goes on where it ended.
+    """
+    from pipeline import ablation, table2
+
+    _one_of(workers, scheduler)
+    forms = (csv, table2.as_csv), (markdown, table2.as_markdown), (page, table2.as_html)
+    wanted = [(path, write) for path, write in forms if path is not None]
+    for path, _ in wanted:  # before hours of training, not after
+        if not path.absolute().parent.is_dir():
+            raise InputError(f"{path}: expected a file in a folder that is there; found no folder {path.parent}")
+    table = ablation.run(seeds, workers, scheduler)
+    click.echo(table2.as_text(table), nl=False)
+    for path, write in wanted:
+        path.write_text(write(table), encoding="utf-8")
+
+
+@main.command()
+@click.argument("clip")
+@click.option("--onset", type=int, help="First frame; the first of a video is 1.")
+@click.option("--offset", type=int, help="Last frame.")
+@click.option("--face", type=click.Choice(["crop", "none"]), help="Cut the frames to the face, or do not.")
+@click.option("--model", type=click.Path(path_type=Path), help="Ask this network only.")
+@click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="File to draw, .png or .svg.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def predict(
+    clip: str,
+    onset: int | None,
+    offset: int | None,
+    face: str | None,
+    model: Path | None,
+    picture: Path | None,
+    as_json: bool,
+) -> None:
+    """Class of CLIP, a folder of frames, a video file or the id of a clip of the dataset.
+
+    A new clip is shown to the networks of all folds, whose probabilities are averaged; a clip of the dataset only to
+    the network that was trained without its subject.
+    """
+    from tqdm import tqdm
+
+    from pipeline import prediction
+
+    with tqdm(total=len(prediction.STEPS), leave=False, disable=None) as bar:
+
+        def step(name: str) -> None:
+            bar.set_description(name)
+            bar.update()
+
+        found = prediction.predict(clip, onset=onset, offset=offset, face=face, model=model, picture=picture, step=step)
+    click.echo(prediction.as_json(found) if as_json else prediction.as_text(found), nl=False)
+
+
+@main.command()
+@click.option("--workers", type=click.IntRange(min=1), help="Processes on this machine, each with train.threads.")
+@click.option("--scheduler", help="Address or scheduler file of a running Dask cluster to use instead.")
+@click.option("--variants", is_flag=True, help="Of the experiments of `ablate` instead, all in one queue.")
+@click.option("--seeds", type=click.IntRange(min=1), help="With --variants: how many seeds, as in `ablate`.")
+def folds(workers: int | None, scheduler: str | None, variants: bool, seeds: int | None) -> None:
+    """Train all out-of-date folds side by side, here or on a Dask cluster, then run what follows."""
+    _one_of(workers, scheduler)
+    if variants:
+        from pipeline import ablation
+
+        ablation.train(seeds or 1, workers, scheduler)
+        again = f" --seeds {seeds}" if seeds else ""
+        click.echo(f"All folds are in DVC's cache: `python -m pipeline ablate{again}` makes the experiments of them")
+    elif seeds:
+        raise InputError("--seeds is for --variants; one study has the seed of params.yaml")
+    else:
+        from pipeline import folds as side_by_side
+
+        side_by_side.folds(workers, scheduler)
+
+
+def _one_of(workers: int | None, scheduler: str | None) -> None:
+    if workers and scheduler:
+        raise InputError("expected --workers for this machine or --scheduler for a cluster, found both")
+
+
 if __name__ == "__main__":
     main(prog_name="python -m pipeline")

@@ -1,7 +1,8 @@
 """Augmentation of optical flow. Flow is a vector field: when its geometry changes, its vectors change with it.
 
-Every function takes flow of shape (..., 2, H, W), u to the right and v down in pixels, on any device, and gives a
-field that is the flow of the transformed frames.
+A view rescales a clip, cuts a square out of it and may mirror it. Each of the three maps rows to rows and columns to
+columns, so a view is one position per row and one per column, and a batch of clips in any mixture of views is a single
+sampling of their flow, on every kind of device.
 """
 
 from collections.abc import Sequence
@@ -33,60 +34,79 @@ def views(scales: Sequence[float], horizontal_flip: bool) -> tuple[View, ...]:
     return tuple(View(scale, corner, flip) for scale, corner, flip in product(scales, CORNERS, flips))
 
 
-def apply(flow: Tensor, chosen: Sequence[View], size: int) -> Tensor:
-    """Show each clip in its view.
+class Views:
+    """Views of clips of one size, ready to be shown.
+
+    A clip enlarged `scale` times is taken to the nearest whole size; a motion of 1 px in it is one of `scale` px there,
+    where `scale` is the ratio of the whole sizes, along each axis. Mirroring left to right changes the sign of u.
+    Between pixels the flow is interpolated linearly, beyond the outermost ones it is theirs.
 
     Parameters
     ----------
-    flow
-        (N, T, 2, H, W), floating point.
-    chosen
-        N views.
-    size
-        Side of the square crop in pixels.
+    views
+        V of them.
+    crop
+        Side of the square in pixels.
+    height, width
+        Size of the clips in pixels.
+    device
+        Where the clips will be.
 
-    Returns
-    -------
-    (N, T, 2, size, size).
+    Raises
+    ------
+    ValueError
+        A rescaled clip is smaller than the square.
     """
-    out = flow.new_empty(*flow.shape[:-2], size, size)
-    for scale, flip in sorted({(view.scale, view.flip) for view in chosen}):  # at most a handful of groups
-        group = [n for n, view in enumerate(chosen) if (view.scale, view.flip) == (scale, flip)]
-        scaled = rescale(flow[group], scale)
-        cut = torch.stack([crop(clip, chosen[n].corner, size) for n, clip in zip(group, scaled, strict=True)])
-        out[group] = mirror(cut) if flip else cut
-    return out
+
+    def __init__(
+        self,
+        views: Sequence[View],
+        crop: int,
+        height: int,
+        width: int,
+        device: torch.device = torch.device("cpu"),  # noqa: B008 -- immutable
+    ) -> None:
+        rows, columns, gain = [], [], []
+        for view in views:
+            size = round(height * view.scale), round(width * view.scale)
+            if crop > min(size):
+                raise ValueError(f"cannot cut {crop} px from a field of {size[1]} x {size[0]} px")
+            top, left = _corner(view.corner, *size, crop)
+            offsets = torch.arange(crop, dtype=torch.float64)
+            # `grid_sample` counts from -1 at the first pixel's outer edge to 1 at the last one's.
+            rows.append((2 * (top + offsets) + 1) / size[0] - 1)
+            columns.append((2 * (left + (offsets.flip(0) if view.flip else offsets)) + 1) / size[1] - 1)
+            gain.append((size[1] / width * (-1 if view.flip else 1), size[0] / height))
+        self._rows = torch.stack(rows).to(device)  # (V, crop)
+        self._columns = torch.stack(columns).to(device)  # (V, crop)
+        self._gain = torch.tensor(gain, dtype=torch.float64, device=device)  # (V, 2)
+
+    def show(self, flow: Tensor, view: Tensor) -> Tensor:
+        """Each clip in one of the views.
+
+        Parameters
+        ----------
+        flow
+            float32 or float64 (N, T, 2, H, W), u to the right and v down in pixels.
+        view
+            int64 (N,), numbers of the views.
+
+        Returns
+        -------
+        (N, T, 2, crop, crop), the flow of the transformed frames.
+        """
+        clips, crop = len(flow), self._rows.shape[1]
+        columns = self._columns[view].to(flow.dtype)[:, None, :].expand(clips, crop, crop)
+        rows = self._rows[view].to(flow.dtype)[:, :, None].expand(clips, crop, crop)
+        grid = torch.stack([columns, rows], dim=-1)  # (N, crop, crop, 2)
+        shown = functional.grid_sample(
+            flow.flatten(1, 2), grid, mode="bilinear", padding_mode="border", align_corners=False
+        )  # (N, T 2, crop, crop)
+        return shown.unflatten(1, (-1, 2)).mul_(self._gain[view].to(flow.dtype)[:, None, :, None, None])
 
 
-def rescale(flow: Tensor, scale: float) -> Tensor:
-    """Flow of the frames enlarged `scale` times, to the nearest whole size: (..., 2, H, W) -> (..., 2, sH, sW).
-
-    A motion of 1 px in the frame is one of `scale` px in the enlarged frame. The factor is the ratio of the rounded
-    sizes, which is what the geometry was scaled by.
-    """
-    height, width = flow.shape[-2:]
-    size = (round(height * scale), round(width * scale))
-    if size == (height, width):
-        return flow
-    fields = flow.flatten(0, -4)  # (M, 2, H, W)
-    fields = functional.interpolate(fields, size=size, mode="bilinear", align_corners=False)
-    ratio = flow.new_tensor([size[1] / width, size[0] / height]).view(2, 1, 1)
-    return (fields * ratio).unflatten(0, flow.shape[:-3])
-
-
-def crop(flow: Tensor, corner: Corner, size: int) -> Tensor:
-    """Square of `size` px cut from a corner or the centre: (..., 2, H, W) -> (..., 2, size, size)."""
-    height, width = flow.shape[-2:]
-    if size > min(height, width):
-        raise ValueError(f"cannot cut {size} px from a field of {width} x {height} px")
+def _corner(corner: Corner, height: int, width: int, size: int) -> tuple[int, int]:
+    """Top and left of a square of `size` px."""
     if corner == "centre":
-        top, left = (height - size) // 2, (width - size) // 2
-    else:
-        top = 0 if "top" in corner else height - size
-        left = 0 if "left" in corner else width - size
-    return flow[..., top : top + size, left : left + size]
-
-
-def mirror(flow: Tensor) -> Tensor:
-    """Flow of the frames mirrored left to right: the field is mirrored and u changes sign."""
-    return flow.flip(-1) * flow.new_tensor([-1.0, 1.0]).view(2, 1, 1)
+        return (height - size) // 2, (width - size) // 2
+    return (0 if "top" in corner else height - size), (0 if "left" in corner else width - size)

@@ -3,6 +3,7 @@
 Bytes in, bytes out: the same on the machine that DVC runs on and on a worker far from it.
 """
 
+import hashlib
 import io
 import platform
 from collections.abc import Callable, Iterable
@@ -15,7 +16,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from pipeline import augmentation, clipstore, training
+from pipeline import augmentation, clipstore, resume, stanet, training
 from pipeline.params import Params
 
 
@@ -28,6 +29,8 @@ class Flow(NamedTuple):
     """N names."""
     estimator: dict[str, Any]
     """How it was estimated."""
+    sha256: str
+    """Of the fields."""
 
 
 class Files(NamedTuple):
@@ -51,7 +54,28 @@ def read_flow(path: Path) -> Flow:
         fields = torch.empty(stack.shape, dtype=torch.float16)
         stack.read_direct(fields.numpy())
         estimator = {key: value.item() if hasattr(value, "item") else value for key, value in stack.attrs.items()}
-        return Flow(fields, tuple(clipstore.clip_names(file)), estimator)
+        sha256 = hashlib.sha256(fields.numpy().data).hexdigest()
+        return Flow(fields, tuple(clipstore.clip_names(file)), estimator, sha256)
+
+
+def key(params: Params, subject: str, classes: list[str], split: pd.DataFrame, flow: Flow, device: torch.device) -> str:
+    """Key of everything that the training of a fold depends on, for what an interrupted one has finished."""
+    facts = {
+        "settings": asdict(settings(params)),
+        "threads": params.train.threads,
+        "precision": params.train.precision,
+        "deterministic": params.train.deterministic,
+        "seed": training.fold_seed(params.seed, params.dataset, subject),
+        "classes": classes,
+        "split": split.to_csv(index=False),
+        "flow": flow.sha256,
+        "clips": flow.clips,
+        "versions": _versions(),
+        "device": torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else torch.backends.cpu.get_cpu_capability(),
+    }
+    return resume.key(facts, [Path(module.__file__) for module in (augmentation, resume, stanet, training)])
 
 
 def run(
@@ -61,6 +85,7 @@ def run(
     split: pd.DataFrame,
     flow: Flow,
     device: torch.device,
+    parts: resume.Parts | None = None,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> Files:
     """Train the fold that holds `subject` out, and predict its clips.
@@ -79,8 +104,10 @@ def run(
         Of all clips.
     device
         Where to compute. The arithmetic of this process becomes that of `training.fix_arithmetic`.
+    parts
+        Where the state of the training is kept after every epoch, under `key`.
     progress
-        Wraps the iteration over the epochs.
+        Wraps the iteration over the epochs that are left.
 
     Raises
     ------
@@ -93,7 +120,9 @@ def run(
     if split.empty:
         fold = training.Fold({}, np.empty((0, len(classes))), pd.DataFrame(columns=training.CURVE_COLUMNS))
         return _files({"classes": classes}, fold, test, classes)
-    training.fix_arithmetic(params.train.threads)
+    training.fix_arithmetic(
+        params.train.threads, tf32=params.train.precision == "tf32", deterministic=params.train.deterministic
+    )
     fold = training.train_fold(
         flow.fields,
         torch.tensor(clipstore.rows_of(list(train["clip"]), flow.clips)),
@@ -103,6 +132,7 @@ def run(
         settings=settings(params),
         seed=training.fold_seed(params.seed, params.dataset, subject),
         device=device,
+        parts=parts,
         progress=progress,
     )
     description = {
@@ -118,7 +148,7 @@ def run(
         },
         "frames": flow.fields.shape[1] + 1,
         "size": flow.fields.shape[-1],
-        "versions": {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__},
+        "versions": _versions(),
         "device": device.type,
     }
     return _files(description, fold, test, classes)
@@ -137,7 +167,13 @@ def settings(params: Params) -> training.Settings:
         views=augmentation.views(augment.scales, augment.horizontal_flip),
         every_view=augment.views == "all",
         crop=augment.crop,
+        bfloat16=params.train.precision == "bf16",
+        compile=params.train.compile,
     )
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__}
 
 
 def _files(description: dict[str, Any], fold: training.Fold, test: pd.DataFrame, classes: list[str]) -> Files:

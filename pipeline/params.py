@@ -122,6 +122,9 @@ class Train:
     weight_decay: NotNegative
     batch_size: Positive
     threads: Positive
+    precision: Literal["float32", "tf32", "bf16"]
+    deterministic: bool
+    compile: bool
     augmentation: Augmentation
 
 

@@ -124,6 +124,11 @@ def contact_sheet(dataset: str) -> Path:
     return inspect(dataset) / "contact_sheet.png"
 
 
+def prediction(dataset: str, clip: str) -> Path:
+    """What the networks looked at in a clip that they were asked about."""
+    return inspect(dataset) / "predictions" / f"{clip.replace('/', '_')}.png"
+
+
 def faceless(dataset: str) -> Path:
     """Folder of frames in which no face was found."""
     return inspect(dataset) / "faces"
@@ -134,6 +139,16 @@ def partial(stage: str, *names: str) -> Path:
     return Path(".partial") / "@".join([stage, "-".join(names)] if names else [stage])
 
 
-def resume(stage: str, dataset: str) -> Path:
+def resume(stage: str, *names: str) -> Path:
     """Folder for what an interrupted stage has finished: outside of its outputs, which DVC removes before each run."""
-    return Path(".resume") / f"{stage}@{dataset}"
+    return Path(".resume") / f"{stage}@{'-'.join(names)}"
+
+
+def ablation_copy() -> Path:
+    """Copy of the checkout in which the experiments of an ablation run; in a folder of DVC's that git ignores."""
+    return Path(".dvc/tmp/ablation")
+
+
+def ablation_logs(dataset: str) -> Path:
+    """Folder of what DVC and the stages said while the experiments of an ablation were made."""
+    return inspect(dataset) / "ablation"

@@ -39,11 +39,13 @@ class Parts:
     """Numbered arrays in a folder, each in a file that appears completely or not at all.
 
     `finished` are the numbers of those that an earlier run left whole; `damaged` names the files that it left and that
-    are not what was written: they are removed, to be made again.
+    are not what was written: they are removed, to be made again. `stale` says that there were parts of something else,
+    which are removed as well.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, stale: bool = False) -> None:
         self._folder = folder
+        self.stale = stale
         self.finished: set[int] = set()
         self.damaged: list[Path] = []
         folder.mkdir(parents=True, exist_ok=True)
@@ -89,6 +91,11 @@ class Parts:
                 ) from error
             raise
 
+    def remove(self, number: int) -> None:
+        """Give up a part that later ones make useless; nothing happens if there is none."""
+        self._path(number).unlink(missing_ok=True)
+        self.finished.discard(number)
+
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:06d}.part"
 
@@ -127,8 +134,9 @@ def resumable(folder: Path, key: str) -> Iterator[Parts]:
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
-        for other in folder.iterdir():
-            if other.is_dir() and other.name != key:
-                shutil.rmtree(other)
-        yield Parts(folder / key)
+        others = [other for other in folder.iterdir() if other.is_dir() and other.name != key]
+        stale = any(any(other.glob("*.part")) for other in others)
+        for other in others:
+            shutil.rmtree(other)
+        yield Parts(folder / key, stale)
         shutil.rmtree(folder / key)

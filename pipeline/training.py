@@ -4,8 +4,9 @@ The labels of the held-out clips never get here, so no epoch, no threshold and n
 """
 
 import hashlib
+import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline import augmentation
-from pipeline.augmentation import TEST_VIEW, View
+from pipeline.augmentation import TEST_VIEW, View, Views
+from pipeline.resume import Parts
 from pipeline.stanet import STANet, mask_l1, stanet_loss
 
 CURVE_COLUMNS = ("epoch", "loss", "cross_entropy", "mask_l1", "accuracy")
@@ -39,6 +40,10 @@ class Settings:
     """An epoch shows every view of every clip; otherwise every clip once, in a view drawn anew."""
     crop: int
     """Side of the network's input in pixels."""
+    bfloat16: bool = False
+    """Layers of the network compute in bfloat16; temporal weights, loss and parameters stay in float32."""
+    compile: bool = False
+    """The network is compiled before the first step."""
 
 
 class Fold(NamedTuple):
@@ -52,20 +57,28 @@ class Fold(NamedTuple):
     """Columns `CURVE_COLUMNS`: means over the training views of each epoch."""
 
 
-def fix_arithmetic(threads: int) -> None:
+def fix_arithmetic(threads: int, *, tf32: bool = False, deterministic: bool = True) -> None:
     """Make equal inputs give equal bytes on one kind of device; to be called before the first computation.
 
-    The number of CPU threads decides how sums are split, so it is fixed; CUDA uses only operators that are
-    deterministic, and float32 that is not shortened to TF32.
+    Parameters
+    ----------
+    threads
+        CPU threads: their number decides how sums are split.
+    tf32
+        CUDA rounds the factors of products to 10 bits.
+    deterministic
+        CUDA uses only operators whose result does not depend on the order in which threads finish.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS when it starts
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    # Only a warning for operators that do not promise to be deterministic. Of those of the network it can be max
+    # pooling, and with windows that do not overlap there is nothing whose order could matter.
+    torch.use_deterministic_algorithms(deterministic, warn_only=True)
     # That also fills every new tensor, to show reads of unwritten memory: a third of the time of a step on a CPU.
     torch.utils.deterministic.fill_uninitialized_memory = False
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = False
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.backends.cudnn.allow_tf32 = tf32
+    torch.backends.cudnn.benchmark = not deterministic
 
 
 def fold_seed(seed: int, dataset: str, subject: str) -> int:
@@ -84,6 +97,7 @@ def train_fold(
     settings: Settings,
     seed: int,
     device: torch.device,
+    parts: Parts | None = None,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> Fold:
     """Train for a fixed number of epochs, then predict (section 4.1).
@@ -106,29 +120,39 @@ def train_fold(
         Of the initial weights, the order of the clips and their views.
     device
         Where to compute.
+    parts
+        Where the state after the last finished epoch is kept; training goes on from the one found there, and ends with
+        the bytes of a training that was never interrupted.
     progress
-        Wraps the iteration over the epochs.
+        Wraps the iteration over the epochs that are left.
     """
-    generator = torch.Generator().manual_seed(seed)  # on the CPU: every device draws the same numbers
+    flow = _near(flow, device)
+    views = Views(settings.views, settings.crop, *flow.shape[-2:], device)
+    train, labels = train.to(flow.device), labels.to(device)
     model = STANet(classes, **settings.model, seed=seed).to(device, memory_format=torch.channels_last)
-    optimiser = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
-    flow, labels = flow.to(device), labels.to(device)
-    rows = []
+    optimiser = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+    generator = torch.Generator().manual_seed(seed)  # on the CPU: every device draws the same numbers
+    rows = _restore(parts, model, optimiser, generator) if parts else []
+    network = torch.compile(model) if settings.compile else model
     model.train()
-    for epoch in progress(range(1, settings.epochs + 1)):
+    for epoch in progress(range(len(rows) + 1, settings.epochs + 1)):
         totals = torch.zeros(4, dtype=torch.float64, device=device)
-        shown = 0
-        for clips, views in _batches(len(train), settings, generator):
-            targets = labels[clips]
-            output = model(augmentation.apply(flow[train[clips]].float(), views, settings.crop))
-            loss = stanet_loss(output, targets, settings.lambda_)
+        clip, view = _order(len(train), settings, generator)
+        for clips, shown in zip(_batches(clip, flow.device, settings), _batches(view, device, settings), strict=True):
+            targets = labels[clips.to(device)]
+            fields = views.show(_batch(flow, train[clips], device), shown)
+            with torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16):
+                output = network(fields)
+                loss = stanet_loss(output, targets, settings.lambda_)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             totals += len(clips) * _measures(loss, output, targets)
-            shown += len(clips)
-        rows.append((epoch, *(totals / shown).tolist()))
+        rows.append((epoch, *(totals / len(clip)).tolist()))
+        if parts:
+            _keep(parts, model, optimiser, generator, rows)
     curve = pd.DataFrame(rows, columns=list(CURVE_COLUMNS))
+    test = test.to(flow.device)
     probabilities = predict(model, flow[test], crop=settings.crop, batch_size=settings.batch_size, device=device)
     state = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
     return Fold(state, probabilities, curve)
@@ -136,32 +160,82 @@ def train_fold(
 
 @torch.no_grad()
 def predict(model: STANet, flow: Tensor, *, crop: int, batch_size: int, device: torch.device) -> np.ndarray:
-    """Class probabilities in the test view (scale 1, centre crop): (M, T, 2, H, W) -> float64 (M, K)."""
+    """Class probabilities in the test view (scale 1, centre crop), in float32: (M, T, 2, H, W) -> float64 (M, K)."""
     model.eval()
+    view = Views([TEST_VIEW], crop, *flow.shape[-2:], device)
     rows = []
     for batch in flow.split(batch_size):
-        shown = augmentation.apply(batch.to(device).float(), [TEST_VIEW] * len(batch), crop)
+        shown = view.show(batch.to(device).float(), torch.zeros(len(batch), dtype=torch.long, device=device))
         rows.append(torch.softmax(model(shown).logits.double(), dim=1).cpu().numpy())
     return np.concatenate(rows)
 
 
-def _batches(clips: int, settings: Settings, generator: torch.Generator) -> Iterator[tuple[Tensor, list[View]]]:
-    """One epoch in a random order: clip numbers (B,) and their views."""
+def _near(flow: Tensor, device: torch.device) -> Tensor:
+    """The clips on the device, or in memory that it can fetch from by itself where they would fill more than half."""
+    if device.type == "cpu":
+        return flow
+    free, _ = torch.cuda.mem_get_info(device)
+    return flow.to(device) if flow.nbytes < free / 2 else flow.pin_memory()
+
+
+def _batch(flow: Tensor, clips: Tensor, device: torch.device) -> Tensor:
+    """float32 (B, T, 2, H, W) on the device."""
+    return flow.index_select(0, clips).to(device, non_blocking=True).float()
+
+
+def _order(clips: int, settings: Settings, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Clip and view of everything that one epoch shows, in a random order."""
     count = len(settings.views)
     if settings.every_view:
         order = torch.randperm(clips * count, generator=generator)
-        clip, view = order // count, order % count
-    else:
-        clip = torch.randperm(clips, generator=generator)
-        view = torch.randint(count, (clips,), generator=generator)
-    for part in torch.arange(len(clip)).split(settings.batch_size):
-        yield clip[part], [settings.views[number] for number in view[part].tolist()]
+        return order // count, order % count
+    return torch.randperm(clips, generator=generator), torch.randint(count, (clips,), generator=generator)
+
+
+def _batches(numbers: Tensor, device: torch.device, settings: Settings) -> tuple[Tensor, ...]:
+    return numbers.to(device).split(settings.batch_size)
+
+
+def _keep(
+    parts: Parts,
+    model: STANet,
+    optimiser: torch.optim.Optimizer,
+    generator: torch.Generator,
+    rows: list[tuple[float, ...]],
+) -> None:
+    """Keep the state after an epoch instead of the one before."""
+    state = {
+        "model": model.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "generator": generator.get_state(),
+        "rows": rows,
+    }
+    content = io.BytesIO()
+    torch.save(state, content)
+    parts.save(len(rows), np.frombuffer(content.getbuffer(), dtype=np.uint8))
+    parts.remove(len(rows) - 1)
+
+
+def _restore(
+    parts: Parts,
+    model: STANet,
+    optimiser: torch.optim.Optimizer,
+    generator: torch.Generator,
+) -> list[tuple[float, ...]]:
+    """Go back to the state after the last epoch that was kept; gives the curve so far."""
+    if not parts.finished:
+        return []
+    state = torch.load(io.BytesIO(parts.load(max(parts.finished)).tobytes()), map_location="cpu", weights_only=True)
+    model.load_state_dict(state["model"])
+    optimiser.load_state_dict(state["optimiser"])
+    generator.set_state(state["generator"])
+    return [tuple(row) for row in state["rows"]]
 
 
 @torch.no_grad()
 def _measures(loss: Tensor, output: Any, targets: Tensor) -> Tensor:
     """Loss, cross entropy, l1 norm of the mask and accuracy of a batch: float64 (4,)."""
-    cross_entropy = functional.cross_entropy(output.logits, targets)
+    cross_entropy = functional.cross_entropy(output.logits.float(), targets)
     l1 = torch.zeros_like(loss) if output.mask is None else mask_l1(output.mask)
     accuracy = (output.logits.argmax(dim=1) == targets).float().mean()
     return torch.stack([loss, cross_entropy, l1, accuracy]).double()

@@ -1,7 +1,7 @@
 """What every stage has in common: a command whose errors are one clear message, and one kind of progress bar."""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
 from typing import TypeVar
 
 import click
@@ -27,8 +27,16 @@ def stage(function: Callable[..., None]) -> click.Command:
 
 
 def progress(params: Params, label: str, unit: str, total: int) -> Callable[[Iterable[T]], Iterable[T]]:
-    """Wrap an iteration in a progress bar on stderr; quiet when stderr is no terminal."""
-    return functools.partial(tqdm, desc=label, unit=unit, total=total, disable=_disable(params))
+    """Wrap an iteration in a progress bar on stderr; quiet when stderr is no terminal.
+
+    What is missing to `total` from an iterable of known length was done by an earlier run.
+    """
+
+    def wrap(iterable: Iterable[T]) -> Iterable[T]:
+        done = total - len(iterable) if isinstance(iterable, Sized) else 0
+        return tqdm(iterable, desc=label, unit=unit, total=total, initial=done, disable=_disable(params))
+
+    return wrap
 
 
 def counter(params: Params, label: str, unit: str, total: int, done: int) -> tqdm:

@@ -5,7 +5,7 @@ import json
 import click
 import pandas as pd
 
-from pipeline import fold, paths
+from pipeline import fold, paths, resume
 from pipeline import params as parameters
 from pipeline.device import resolve_device
 from pipeline.outputs import staged
@@ -18,22 +18,33 @@ def main(subject: str) -> None:
     """Train on the clips of all other subjects; SUBJECT is held out."""
     params = parameters.load(paths.PARAMS)
     name = params.dataset
+    classes = json.loads(paths.classes(name).read_text())
     split = pd.read_csv(paths.split(name, subject), dtype=str)
     if split.empty:
         click.echo(f"train: {subject} is not in held_out, nothing to train")
+    flow = fold.read_flow(paths.flow(name))
+    device = resolve_device(params.runtime.device)
     targets = [paths.model(name, subject), paths.fold(name, subject), paths.curve(name, subject)]
-    with staged(paths.partial("train", name, subject), *targets) as drafts:
-        files = fold.run(
-            params,
-            subject,
-            json.loads(paths.classes(name).read_text()),
-            split,
-            fold.read_flow(paths.flow(name)),
-            resolve_device(params.runtime.device),
-            progress(params, f"train {subject}", "epoch", params.train.epochs),
-        )
+    with (
+        resume.resumable(
+            paths.resume("train", name, subject), fold.key(params, subject, classes, split, flow, device)
+        ) as parts,
+        staged(paths.partial("train", name, subject), *targets) as drafts,
+    ):
+        _say_what_was_kept(parts, subject, params.train.epochs)
+        bar = progress(params, f"train {subject}", "epoch", params.train.epochs)
+        files = fold.run(params, subject, classes, split, flow, device, parts, bar)
         for draft, content in zip(drafts, files, strict=True):
             draft.write_bytes(content)
+
+
+def _say_what_was_kept(parts: resume.Parts, subject: str, epochs: int) -> None:
+    if parts.stale:
+        click.echo(f"train: an interrupted training of {subject} had other data, settings or code: it is not used")
+    for damaged in parts.damaged:
+        click.echo(f"Warning: {damaged} is not what was written to it and is not used", err=True)
+    if parts.finished:
+        click.echo(f"train: going on after epoch {max(parts.finished)} of {epochs}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline import params
+from pipeline.__main__ import main
 from tests.test_dvc_yaml import STAGES, keys
 
 ROOT = Path(__file__).parents[1]
@@ -22,6 +23,10 @@ def test_every_parameter_is_explained(key):
     assert f"`{key}`" in README
 
 
+def options(command):
+    return [parameter for parameter in main.commands[command].params if parameter.param_type_name == "option"]
+
+
 def outputs():
     for stage in STAGES.values():
         for out in [*stage.get("outs", []), *stage.get("metrics", [])]:
@@ -36,10 +41,27 @@ def test_every_output_is_explained(path):
 
 @pytest.mark.parametrize(
     "command",
-    ["make repro", "make test", "dvc exp run -S lambda=1e-7", "dvc metrics diff", "dvc exp show", "dvc plots show"],
+    [
+        "make repro",
+        "make test",
+        "dvc exp run -S lambda=1e-7",
+        "dvc metrics diff",
+        "dvc exp show",
+        "dvc plots show",
+        "python -m pipeline ablate",
+        "python -m pipeline folds",
+        "python -m pipeline predict",
+    ],
 )
 def test_every_command_is_shown(command):
     assert command in README
+
+
+@pytest.mark.parametrize(
+    "option", [option.opts[0] for name in ("ablate", "folds", "predict") for option in options(name)]
+)
+def test_every_option_is_explained(option):
+    assert f"{option} " in README or f"{option}`" in README
 
 
 def test_citation_and_licence_are_there():

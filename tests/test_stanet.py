@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
+from pipeline import stanet
 from pipeline.stanet import SpatialAttention, STANet, STANetOutput, mask_l1, stanet_loss, temporal_weights
 
 VARIANTS = [(True, True), (True, False), (False, True), (False, False)]
@@ -156,7 +158,7 @@ def test_a_region_knows_where_it_is_and_a_global_average_does_not():
     maps[0, :, :2, :2] = maps[1, :, 4:, 4:] = 1
     for regions, told_apart in ((1, False), (3, True)):
         module = STANet(4, regions=regions).spatial
-        one, two = module.features(module.regions(maps))
+        one, two = module.features(stanet._resample(maps, (regions, regions), stanet._averaging).flatten(1))
         assert torch.allclose(one, two) != told_apart
 
 
@@ -169,3 +171,38 @@ def test_the_readout_is_the_last_state_or_the_mean(readout):
     model(torch.randn(2, 5, 2, 64, 64))
     expected = seen["states"][:, -1] if readout == "last" else seen["states"].mean(dim=1)
     torch.testing.assert_close(seen["summary"], expected)
+
+
+@pytest.mark.parametrize("before", [(2, 3), (5, 4)])
+@pytest.mark.parametrize("after", [(4, 6), (5, 5), (11, 9)])
+def test_upsampling_is_that_of_pytorch(before, after):
+    maps = torch.randn(3, 4, *before, dtype=torch.float64)
+    expected = functional.interpolate(maps, size=after, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(stanet._upsample(maps, torch.empty(3, 4, *after)), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("regions", [1, 2, 3])
+@pytest.mark.parametrize("size", [(3, 3), (6, 5), (7, 10)])
+def test_averages_over_regions_are_those_of_adaptive_pooling(size, regions):
+    maps = torch.randn(3, 4, *size, dtype=torch.float64)
+    averages = stanet._resample(maps, (regions, regions), stanet._averaging)
+    torch.testing.assert_close(averages, functional.adaptive_avg_pool2d(maps, regions), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("pooling", [1, 2, 3])
+def test_the_flow_is_averaged_over_squares_of_pixels(pooling):
+    flow = torch.randn(2, 2, 31, 40, dtype=torch.float64)
+    torch.testing.assert_close(stanet._average(flow, pooling), functional.avg_pool2d(flow, pooling), rtol=0, atol=1e-12)
+
+
+def test_weights_and_loss_stay_in_float32_when_layers_are_in_bfloat16():
+    model = STANet(4)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = model(torch.randn(2, 5, 2, 64, 64))
+        loss = stanet_loss(output, torch.tensor([0, 1]), 1e-3)
+    assert output.mask.dtype == output.logits.dtype == torch.bfloat16
+    assert output.weights.dtype == loss.dtype == torch.float32
+    assert mask_l1(output.mask).dtype == torch.float32
+    torch.testing.assert_close(output.weights.sum(dim=1), torch.ones(2), rtol=0, atol=1e-6)
+    # A sum of 2000 values in bfloat16 (8 bits) would stop growing at 512.
+    torch.testing.assert_close(mask_l1(torch.full((1, 1, 2, 40, 25), 0.5).bfloat16()), torch.tensor(1000.0))

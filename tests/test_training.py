@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import augmentation, training
+from pipeline import augmentation, resume, training
 
 CPU = torch.device("cpu")
 
@@ -43,7 +43,7 @@ def clips(count, seed=0):
     return torch.from_numpy(flow).half(), torch.from_numpy(labels)
 
 
-def train(flow, labels, held_out, *, seed=1, **changes):
+def train(flow, labels, held_out, *, seed=1, device=CPU, parts=None, progress=iter, **changes):
     return training.train_fold(
         torch.cat([flow, held_out]),
         torch.arange(len(flow)),
@@ -52,7 +52,9 @@ def train(flow, labels, held_out, *, seed=1, **changes):
         classes=2,
         settings=settings(**changes),
         seed=seed,
-        device=CPU,
+        device=device,
+        parts=parts,
+        progress=progress,
     )
 
 
@@ -109,21 +111,115 @@ def test_predictions_do_not_depend_on_the_clips_they_are_made_with():
     np.testing.assert_allclose(alone[0], together[3], rtol=1e-5)
 
 
-def views_of(every_view, clips=5, batch_size=4):
-    chosen = settings(every_view=every_view, batch_size=batch_size)
-    batches = list(training._batches(clips, chosen, torch.Generator().manual_seed(0)))
-    assert all(len(clip) == len(view) <= batch_size for clip, view in batches)
-    return [(clip, view) for clip, views in batches for clip, view in zip(clip[:].tolist(), views, strict=True)]
+def shown(every_view, clips=5):
+    clip, view = training._order(clips, settings(every_view=every_view), torch.Generator().manual_seed(0))
+    return list(zip(clip.tolist(), view.tolist(), strict=True))
 
 
 def test_an_epoch_shows_every_view_of_every_clip_once():
-    shown = views_of(every_view=True)
-    assert len(shown) == len(set(shown)) == 5 * 15
-    assert [clip for clip, _ in shown] != sorted(clip for clip, _ in shown)
+    order = shown(every_view=True)
+    assert len(order) == len(set(order)) == 5 * 15
+    assert {clip for clip, _ in order} == set(range(5)) and {view for _, view in order} == set(range(15))
+    assert [clip for clip, _ in order] != sorted(clip for clip, _ in order)
 
 
 def test_an_epoch_of_random_views_shows_every_clip_once():
-    assert sorted(clip for clip, _ in views_of(every_view=False)) == list(range(5))
+    order = shown(every_view=False)
+    assert sorted(clip for clip, _ in order) == list(range(5))
+    assert len({view for _, view in order}) > 1
+
+
+def test_every_shown_clip_is_trained_on(monkeypatch):
+    seen = []
+    batch = training._batch
+    monkeypatch.setattr(
+        training, "_batch", lambda flow, clips, device: (seen.extend(clips.tolist()), batch(flow, clips, device))[1]
+    )
+    train(*clips(6), clips(3)[0], epochs=3)
+    assert len(seen) == 18 and all(seen.count(clip) == 3 for clip in range(6))
+
+
+class Interrupted(Exception):
+    pass
+
+
+def interrupt_after(epochs):
+    """Progress display that ends the training as a signal would."""
+
+    def progress(left):
+        for number, epoch in enumerate(left):
+            if number == epochs:
+                raise Interrupted
+            yield epoch
+
+    return progress
+
+
+def parts_of(folder):
+    return resume.Parts(folder / "key")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"every_view": True, "views": augmentation.views((1.0,), False)[:3]}, {"every_view": False}, {"bfloat16": True}],
+)
+def test_a_resumed_training_ends_with_the_bytes_of_an_uninterrupted_one(tmp_path, change):
+    data = clips(6), clips(3, seed=1)[0]
+    whole = train(*data[0], data[1], epochs=5, **change)
+    for epochs in (2, 1, 0):
+        with pytest.raises(Interrupted):
+            train(*data[0], data[1], epochs=5, parts=parts_of(tmp_path), progress=interrupt_after(epochs), **change)
+    assert parts_of(tmp_path).finished == {3}
+    begun = []
+    rest = train(
+        *data[0],
+        data[1],
+        epochs=5,
+        parts=parts_of(tmp_path),
+        progress=lambda left: (begun.append(epoch) or epoch for epoch in left),
+        **change,
+    )
+    assert begun == [4, 5]
+    assert rest.probabilities.tobytes() == whole.probabilities.tobytes()
+    assert rest.curve.equals(whole.curve)
+    assert all(torch.equal(rest.state[name], whole.state[name]) for name in whole.state)
+
+
+def test_a_training_that_was_interrupted_after_its_last_epoch_only_predicts(tmp_path):
+    data = clips(6), clips(3, seed=1)[0]
+    whole = train(*data[0], data[1], parts=parts_of(tmp_path))
+    again = train(*data[0], data[1], parts=parts_of(tmp_path), progress=interrupt_after(0))
+    assert again.probabilities.tobytes() == whole.probabilities.tobytes() and again.curve.equals(whole.curve)
+
+
+def test_a_damaged_state_is_never_used(tmp_path):
+    data = clips(6), clips(3, seed=1)[0]
+    whole = train(*data[0], data[1], epochs=3)
+    with pytest.raises(Interrupted):
+        train(*data[0], data[1], epochs=3, parts=parts_of(tmp_path), progress=interrupt_after(2))
+    [file] = (tmp_path / "key").iterdir()
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    parts = parts_of(tmp_path)
+    assert parts.damaged == [file] and not parts.finished
+    again = train(*data[0], data[1], epochs=3, parts=parts)
+    assert again.probabilities.tobytes() == whole.probabilities.tobytes()
+
+
+def test_bfloat16_is_another_arithmetic_with_nearly_the_same_result():
+    data = clips(8), clips(4, seed=1)[0]
+    full, half = (train(*data[0], data[1], bfloat16=half) for half in (False, True))
+    assert all(value.dtype != torch.bfloat16 for value in half.state.values())
+    assert full.probabilities.tobytes() != half.probabilities.tobytes()
+    np.testing.assert_allclose(half.probabilities, full.probabilities, atol=0.1)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_reruns_on_a_gpu_give_the_same_bytes():
+    one, two = (train(*clips(6), clips(3)[0], every_view=True, device=torch.device("cuda")) for _ in range(2))
+    assert one.probabilities.tobytes() == two.probabilities.tobytes()
+    assert all(torch.equal(one.state[name], two.state[name]) for name in one.state)
 
 
 def test_seeds_of_folds_differ_and_stay():

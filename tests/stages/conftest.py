@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,8 @@ class Workspace:
         """Start a command in a process group of its own."""
         return subprocess.Popen(
             command,
+            # Ctrl-C reaches it, also when the tests run in the background, where SIGINT is ignored by all that starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             cwd=self.root,
             env=self.environment,
             start_new_session=True,

@@ -1,0 +1,279 @@
+"""Speed and memory of the training, beside a plain training of the same network.
+
+    python -m benchmarks.training            # step against the plain baseline, matrix rate, profile
+    python -m benchmarks.training --growth   # time and memory of a fold against the number of clips
+    python -m benchmarks.training --study    # 26 folds x 30 epochs x 15 views of 246 clips, for a GPU
+
+The flow is random: speed does not depend on it.
+"""
+
+import dataclasses
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import h5py
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.machine import matrix_rate, peak_memory, seconds
+from pipeline import clipstore, fold, paths, training
+from pipeline import params as parameters
+from pipeline.augmentation import View
+from pipeline.device import resolve_device
+from pipeline.params import Params
+from pipeline.stanet import STANet, stanet_loss
+
+FRAMES, SIZE = 19, 192
+CLIPS, CLASSES, SUBJECTS = 64, 5, 26
+EPOCHS = 4  # of which the fastest counts
+GROWTH = (60, 250, 1000)  # clips
+STUDY = 246  # clips of CASME II
+
+
+def write_flow(path: Path, clips: int) -> None:
+    """flow.h5 of random vectors, a subject for each of the first clips and so on in turn."""
+    rng = np.random.default_rng(0)
+    names = [f"sub{clip % SUBJECTS + 1:02d}/{clip}" for clip in range(clips)]
+    fields = (rng.normal(scale=0.1, size=(FRAMES, 2, SIZE, SIZE)).astype(np.float16) for _ in names)
+    clipstore.write_stack(path, "flow", names, fields, {"method": "random"})
+
+
+class PlainClips(Dataset):
+    """The usual way: every sample is read from the file and augmented by itself, on the CPU."""
+
+    def __init__(self, path: Path, clips: int, views: Sequence[View], crop: int) -> None:
+        self.path, self.clips, self.views, self.crop = path, clips, views, crop
+        self.file: h5py.File | None = None
+
+    def __len__(self) -> int:
+        return self.clips
+
+    def __getitem__(self, clip: int) -> tuple[Tensor, int]:
+        self.file = self.file or h5py.File(self.path)  # one per worker
+        view = self.views[torch.randint(len(self.views), ()).item()]
+        flow = torch.from_numpy(self.file["flow"][clip]).float()
+        if view.scale != 1:
+            size = round(SIZE * view.scale)
+            flow = functional.interpolate(flow, size=(size, size), mode="bilinear", align_corners=False) * view.scale
+        right, down = (torch.randint(2, (2,)) * (torch.tensor(flow.shape[-2:]) - self.crop)).tolist()
+        flow = flow[..., down : down + self.crop, right : right + self.crop]
+        if view.flip:
+            flow = flow.flip(-1) * torch.tensor([-1.0, 1.0]).view(2, 1, 1)
+        return flow, clip % CLASSES
+
+
+def plain_clips_per_second(params: Params, path: Path, device: torch.device, workers: int) -> float:
+    """The same network trained as usual: `DataLoader`, float32, no channels_last, no compiling."""
+    views, crop = fold.settings(params).views, params.train.augmentation.crop
+    loader = DataLoader(
+        PlainClips(path, CLIPS, views, crop),
+        params.train.batch_size,
+        shuffle=True,
+        num_workers=workers,
+        pin_memory=device.type == "cuda",
+        persistent_workers=workers > 0,
+    )
+    model = STANet(CLASSES, **fold.settings(params).model).to(device)
+    optimiser = torch.optim.Adam(model.parameters(), lr=params.train.lr, weight_decay=params.train.weight_decay)
+
+    def epoch() -> None:
+        for flow, labels in loader:
+            loss = stanet_loss(model(flow.to(device)), labels.to(device), params.lambda_)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+
+    return CLIPS / seconds(epoch, device, EPOCHS)
+
+
+class Speed(NamedTuple):
+    """Of a training."""
+
+    clips: float
+    """Shown per second, once it runs."""
+    warm_up: float
+    """Seconds that the first epoch took longer than the others: compiling, choosing of algorithms."""
+
+
+def our_clips_per_second(params: Params, flow: fold.Flow, device: torch.device, **changes: object) -> Speed:
+    """`training.train_fold`, by the time of its epochs."""
+    settings = dataclasses.replace(fold.settings(params), epochs=EPOCHS + 1, every_view=False, **changes)
+    ticks = [time.perf_counter()]
+
+    def progress(epochs: Iterable[int]) -> Iterator[int]:
+        for epoch in epochs:
+            ticks.append(time.perf_counter())
+            yield epoch
+        ticks.append(time.perf_counter())
+
+    _train(settings, flow, device, progress)
+    epochs = np.diff(ticks[1:])
+    return Speed(CLIPS / epochs[1:].min(), epochs[0] - epochs[1:].min())
+
+
+def _train(
+    settings: training.Settings,
+    flow: fold.Flow,
+    device: torch.device,
+    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+) -> None:
+    """A fold that trains on the first clips and predicts the last one."""
+    training.train_fold(
+        flow.fields,
+        torch.arange(CLIPS),
+        torch.arange(CLIPS) % CLASSES,
+        torch.tensor([len(flow.clips) - 1]),
+        classes=CLASSES,
+        settings=settings,
+        seed=0,
+        device=device,
+        progress=progress,
+    )
+
+
+def gflop_per_clip(params: Params, device: torch.device) -> float:
+    """Of convolutions and matrix products, forward and backward, without the two LSTMs (below 1 %)."""
+    crop, batch = params.train.augmentation.crop, params.train.batch_size
+    model = STANet(CLASSES, **fold.settings(params).model).to(device)
+    with FlopCounterMode(display=False) as counter:
+        output = model(torch.zeros(batch, FRAMES, 2, crop, crop, device=device))
+        stanet_loss(output, torch.zeros(batch, dtype=torch.long, device=device), 1e-8).backward()
+    return counter.get_total_flops() / batch / 1e9
+
+
+def print_profile(params: Params, flow: fold.Flow, device: torch.device) -> None:
+    """Where the time of an epoch goes."""
+    settings = dataclasses.replace(fold.settings(params), epochs=1, every_view=False)
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device.type == "cuda" else [])]
+    with profile(activities=activities) as taken:
+        _train(settings, flow, device)
+    own = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"
+    events = sorted(taken.key_averages(), key=lambda event: -getattr(event, own))
+    total = sum(getattr(event, own) for event in events)
+    click.echo("time of an epoch by operator:")
+    for event in events[:12]:
+        click.echo(f"  {event.key:<45} {getattr(event, own) / total:6.1%}")
+
+
+def compare(params: Params, device: torch.device) -> None:
+    """Step against the plain baseline and against the matrix rate."""
+    training.fix_arithmetic(params.train.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "flow.h5")
+        write_flow(path, CLIPS + 1)
+        flow = fold.read_flow(path)
+        rate, work = matrix_rate(device), gflop_per_clip(params, device)
+        click.echo(
+            f"matrix product, float32: {rate:.0f} GFLOP/s; a clip is {work:.2f} GFLOP: {rate / work:.1f} clips/s"
+        )
+        torch.use_deterministic_algorithms(False)
+        plain = max(plain_clips_per_second(params, path, device, workers) for workers in (0, 2))
+        click.echo(f"{'':<28}{'clips/s':>9}{'ratio':>7}{'of matrix rate':>16}{'warm-up s':>11}")
+        click.echo(f"{'plain baseline':<28}{plain:>9.1f}{1:>7.2f}{plain * work / rate:>16.0%}")
+        variants: dict[str, dict[str, bool]] = {"float32": {}, "bf16": {"bfloat16": True}}
+        if device.type == "cuda":
+            variants |= {"float32, not deterministic": {}, "tf32": {}}
+        variants |= {f"{name}, compiled": {**change, "compile": True} for name, change in variants.items()}
+        for name, change in variants.items():
+            training.fix_arithmetic(params.train.threads, tf32="tf32" in name, deterministic="not" not in name)
+            ours = our_clips_per_second(params, flow, device, **change)
+            click.echo(
+                f"{name:<28}{ours.clips:>9.1f}{ours.clips / plain:>7.2f}{ours.clips * work / rate:>16.0%}"
+                f"{ours.warm_up:>11.1f}"
+            )
+        training.fix_arithmetic(params.train.threads)
+        print_profile(params, flow, device)
+
+
+def measure_fold(params: Params, clips: int, device: torch.device, answer: multiprocessing.Queue) -> None:
+    """One fold in a process of its own: seconds until its first step, seconds per epoch, peak memory (GiB)."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "flow.h5")
+        write_flow(path, clips)
+        start = time.perf_counter()
+        flow = fold.read_flow(path)
+        ticks = []
+
+        def progress(epochs: Iterable[int]) -> Iterator[int]:
+            for epoch in epochs:
+                ticks.append(time.perf_counter())
+                yield epoch
+            ticks.append(time.perf_counter())
+
+        fold.run(params, "sub01", _classes(), _split(flow), flow, device, progress=progress)
+        answer.put((ticks[0] - start, np.diff(ticks).min(), peak_memory(device)))
+
+
+def _classes() -> list[str]:
+    return [f"class {number}" for number in range(CLASSES)]
+
+
+def _split(flow: fold.Flow, subject: str = "sub01") -> pd.DataFrame:
+    table = pd.DataFrame({"clip": flow.clips})
+    table["subject"] = table["clip"].str.split("/").str[0]
+    table["label"] = [_classes()[number % CLASSES] for number in range(len(table))]
+    return table.assign(role=np.where(table["subject"] == subject, "test", "train"))
+
+
+def growth(params: Params, device: torch.device) -> None:
+    """Time and memory of a fold against the number of clips, one view of each per epoch."""
+    augment = dataclasses.replace(params.train.augmentation, views="random")
+    params = dataclasses.replace(params, train=dataclasses.replace(params.train, epochs=2, augmentation=augment))
+    start = time.perf_counter()
+    process = multiprocessing.get_context("spawn").Process(target=time.time)
+    process.start()
+    process.join()
+    click.echo(f"a new Python process with its imports: {time.perf_counter() - start:.1f} s")
+    click.echo(f"{'clips':>6}{'until the first step, s':>25}{'epoch, s':>10}{'ms per clip':>13}{'peak GiB':>10}")
+    for clips in GROWTH:
+        answer = multiprocessing.get_context("spawn").Queue()
+        process = multiprocessing.get_context("spawn").Process(
+            target=measure_fold, args=(params, clips, device, answer)
+        )
+        process.start()
+        first, epoch, peak = answer.get()
+        process.join()
+        shown = clips - -(-clips // SUBJECTS)  # without those of the subject held out
+        click.echo(f"{clips:>6}{first:>25.1f}{epoch:>10.2f}{1000 * epoch / shown:>13.1f}{peak:>10.2f}")
+
+
+def study(params: Params, device: torch.device) -> None:
+    """A study of the size of CASME II, fold after fold in one process, at every precision."""
+    augment = dataclasses.replace(params.train.augmentation, views="all")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "flow.h5")
+        write_flow(path, STUDY)
+        flow = fold.read_flow(path)
+        for precision in ("float32", "tf32", "bf16"):
+            train = dataclasses.replace(params.train, epochs=30, lr=1e-5, precision=precision, augmentation=augment)
+            start = time.perf_counter()
+            for number in range(SUBJECTS):
+                subject = f"sub{number + 1:02d}"
+                wanted = dataclasses.replace(params, train=train)
+                fold.run(wanted, subject, _classes(), _split(flow, subject), flow, device)
+                click.echo(f"{precision}: {number + 1} folds in {(time.perf_counter() - start) / 60:.1f} min")
+
+
+@click.command()
+@click.option("--growth", "part", flag_value="growth", help="Time and memory against the number of clips.")
+@click.option("--study", "part", flag_value="study", help="A whole study; hours without a GPU.")
+@click.option("--device", default="auto", show_default=True)
+def main(part: str | None, device: str) -> None:
+    """Print what training costs here."""
+    params = parameters.load(paths.PARAMS)
+    {None: compare, "growth": growth, "study": study}[part](params, resolve_device(device))
+
+
+if __name__ == "__main__":
+    main()

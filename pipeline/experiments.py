@@ -1,0 +1,234 @@
+"""DVC experiments that are made in a copy of the checkout.
+
+`dvc exp run` changes params.yaml and dvc.lock of the folder it runs in, and leaves them changed when it fails or is
+killed. So it runs in a clone instead, on the same cache and the same folder of resumable work; only the finished
+experiment comes back, as one git reference.
+"""
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import dvc.api
+from dvc.exceptions import DvcException
+
+from pipeline.errors import InputError
+
+_LAST_LINES = 12  # of a log, in an error
+
+
+class Failed(Exception):
+    """A command failed; the message is the end of its output."""
+
+
+class Copy:
+    """A clone of the checkout in the current folder, with its uncommitted changes, on its cache."""
+
+    def __init__(self, folder: Path, base: str, lock: IO[str]) -> None:
+        self.folder = folder
+        self._base = base
+        self._lock = lock
+
+    def dvc(self, *arguments: str, log: Path) -> None:
+        """Run a DVC command; its output goes to the end of the file `log`.
+
+        Raises
+        ------
+        Failed
+            It failed.
+        """
+        command = [sys.executable, "-m", "dvc", *arguments]
+        with log.open("a", encoding="utf-8") as stream:
+            process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a group of its own, which can be stopped as a whole
+                pass_fds=[self._lock.fileno()],  # as long as DVC lives, nobody else gets this copy
+            )
+            self._lock.seek(0)
+            self._lock.truncate()
+            self._lock.write(str(process.pid))
+            self._lock.flush()
+            try:
+                process.wait()
+            finally:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGTERM)
+                    process.wait()
+        if process.returncode:
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            raise Failed("\n".join(lines[-_LAST_LINES:]))
+
+    def run(self, name: str, settings: Mapping[str, Any], log: Path) -> None:
+        """Make the experiment `name` with these values in params.yaml, and hand it to the checkout.
+
+        What an earlier experiment of this name on the same commit was is replaced.
+
+        Raises
+        ------
+        Failed
+            A stage failed.
+        """
+        changes = [word for key, value in settings.items() for word in ("-S", f"{key}={_written(value)}")]
+        self.dvc("exp", "run", "--name", name, *changes, log=log)
+        reference = _reference(name, self._base)
+        git("fetch", "--quiet", "--no-tags", str(self.folder), f"+{reference}:{reference}")
+
+
+@contextmanager
+def copy(folder: Path, base: str, borrowed: list[Path]) -> Iterator[Copy]:
+    """A copy of the checkout in `folder`, for this process alone; removed in the end, also by SIGTERM and Ctrl-C.
+
+    Uncommitted changes of files that git tracks come along, as they do with `dvc exp run`.
+
+    Parameters
+    ----------
+    folder
+        Where; it is emptied first.
+    base
+        Commit of the checkout, to which the experiments will belong even if it moves on meanwhile.
+    borrowed
+        Paths relative to the checkout, of what git ignores but the stages read; links in the copy lead there.
+
+    Raises
+    ------
+    InputError
+        Another process uses the folder.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _stopped_by_signals(), folder.with_suffix(".lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            raise InputError(
+                f"{folder}: experiments are being made there already (process {lock.read() or 'just starting'}; DVC "
+                "may outlive a command that was killed). Wait for it to finish, or stop it, and run again."
+            ) from error
+        shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+        try:
+            _clone(folder, base)
+            for path in borrowed:
+                _link(folder, path)
+            yield Copy(folder, base, lock)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def head() -> str:
+    """Commit that the checkout in the current folder is at.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    try:
+        return git("rev-parse", "--verify", "--quiet", "HEAD").strip()
+    except Failed as error:
+        raise InputError(
+            f"{Path.cwd()}: expected a git checkout with at least one commit, to which experiments belong; found none"
+        ) from error
+
+
+def uncommitted(base: str) -> list[str]:
+    """Files known to git that differ from a commit."""
+    return git("diff", "--name-only", base).splitlines()
+
+
+def commit_of(name: str, base: str) -> str | None:
+    """Commit of the experiment `name` that belongs to the commit `base`, or None without one."""
+    try:
+        return git("rev-parse", "--verify", "--quiet", _reference(name, base)).strip()
+    except Failed:
+        return None
+
+
+def tracked(path: Path, commit: str) -> str | None:
+    """Content of a file of git at a commit, or None where it is not there."""
+    try:
+        return git("show", f"{commit}:{path.as_posix()}")
+    except Failed:
+        return None
+
+
+def output(path: Path, commit: str) -> str | None:
+    """Content of a stage's output at a commit, or None where DVC's cache does not have it any more."""
+    try:
+        return dvc.api.read(path.as_posix(), rev=commit, encoding="utf-8")
+    except (DvcException, OSError):
+        return None
+
+
+def git(*arguments: str) -> str:
+    """Output of a git command in the current folder.
+
+    Raises
+    ------
+    Failed
+        It failed.
+    """
+    try:
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout
+    except subprocess.CalledProcessError as error:
+        raise Failed(error.stderr.strip()) from error
+
+
+def _reference(name: str, base: str) -> str:
+    """Where git keeps an experiment: names belong to one commit."""
+    return f"refs/exps/{base[:2]}/{base[2:]}/{name}"
+
+
+def _clone(folder: Path, base: str) -> None:
+    git("clone", "--quiet", ".", str(folder))
+    git("-C", str(folder), "checkout", "--quiet", "--detach", base)
+    changes = subprocess.run(["git", "diff-index", "--binary", "--full-index", "-p", base], capture_output=True)
+    if changes.stdout:
+        apply = ["git", "-C", str(folder), "apply", "--index", "--whitespace=nowarn"]
+        subprocess.run(apply, input=changes.stdout, check=True)
+    settings = Path(".dvc/config.local")
+    if settings.exists():
+        shutil.copy2(settings, folder / settings)
+    cache = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], capture_output=True, text=True, check=True)
+    shared = [sys.executable, "-m", "dvc", "cache", "dir", "--local", cache.stdout.strip()]
+    subprocess.run(shared, cwd=folder, check=True, capture_output=True)
+    # What a stage has finished when it is interrupted serves the copies of later runs, and the checkout itself.
+    resume = Path(".resume")
+    resume.mkdir(exist_ok=True)
+    _link(folder, resume)
+    (folder / ".git/info/exclude").write_text("/.resume\n")
+
+
+def _link(folder: Path, path: Path) -> None:
+    link = folder / path
+    if not link.exists():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path.absolute())
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """End with the clean-up of `finally`, also when the process is told to end or its terminal goes away."""
+
+    def stop(number: int, frame: object) -> None:
+        sys.exit(128 + number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

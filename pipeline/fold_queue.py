@@ -1,0 +1,172 @@
+"""Folds at a Dask cluster: sent as text, watched, and handed back as bytes in the order in which they finish."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+from dask.typing import Key
+from distributed import Client, Future, LocalCluster, as_completed
+from distributed.scheduler import KilledWorker
+
+from pipeline import fold_worker
+from pipeline.errors import InputError
+from pipeline.fold_worker import FlowMissing, OtherEnvironment
+
+CONNECT_SECONDS = 20
+
+
+class Job(NamedTuple):
+    """A fold to train."""
+
+    name: str
+    """Another one for every job of a queue."""
+    subject: str
+    params: str
+    """Text of params.yaml."""
+    classes: str
+    """Text of classes.json."""
+    split: str
+    """Text of the split's table."""
+
+
+class Shared(NamedTuple):
+    """What all jobs of a queue have in common."""
+
+    flow: Path
+    flow_md5: str
+    environment: Mapping[str, str]
+    """As `fold_worker.environment`: what a worker must have to give the right bytes."""
+
+
+@contextmanager
+def local_cluster(workers: int) -> Iterator[Client]:
+    """Worker processes on this machine, for nobody else (temporary TLS keys), that end with this process."""
+    with (
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,  # one fold at a time; PyTorch has its own threads
+            memory_limit=0,  # Dask must not pause or end a worker whose fold needs memory
+            dashboard_address="127.0.0.1:0",
+            security=True,
+            silence_logs=logging.ERROR,
+            preload=["pipeline.fold_worker"],
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def running_cluster(scheduler: str) -> Iterator[Client]:
+    """A cluster that runs already, by the address of its scheduler or the scheduler file.
+
+    Raises
+    ------
+    InputError
+        Nothing answers there.
+    """
+    where = {"scheduler_file": scheduler} if Path(scheduler).is_file() else {"address": scheduler}
+    try:
+        client = Client(**where, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"expected a Dask scheduler at {scheduler}, but none answers ({error}). "
+            "Start one with `python -m dask scheduler`; docs/parallel.md shows how"
+        ) from error
+    with client:
+        yield client
+
+
+def results(
+    client: Client, jobs: Sequence[Job], shared: Shared, watch: Callable[[str, int], None]
+) -> Iterator[tuple[Job, tuple[bytes, bytes, bytes] | Exception]]:
+    """Train all jobs; each comes back with the content of its three files, or with the error that ended it.
+
+    A job whose worker dies runs again on another one. Closing the iterator early cancels what is not finished.
+
+    Parameters
+    ----------
+    client
+        Of the cluster.
+    jobs
+        Folds.
+    shared
+        The same for all of them.
+    watch
+        Called with name and epoch of a job when an epoch is through, from another thread.
+
+    Raises
+    ------
+    InputError
+        A worker has other code or packages, or the scheduler is lost.
+    """
+    topic = f"folds-{uuid4()}"
+    by_key: dict[Key, Job] = {}
+    flow_is_sent = False
+
+    def submit(job: Job) -> Future:
+        key = f"{job.name}-{uuid4()}"
+        by_key[key] = job
+        return client.submit(
+            _task(),
+            *(job.params, job.subject, job.classes, job.split),
+            *(str(shared.flow.absolute()), shared.flow_md5, dict(shared.environment), topic),
+            key=key,
+        )
+
+    client.subscribe_topic(topic, lambda event: watch(by_key[event[1][0]].name, event[1][1]))
+    queue = as_completed(map(submit, jobs), with_results=True, raise_errors=False)
+    try:
+        for future, outcome in queue:
+            job = by_key[future.key]
+            if future.status == "finished":
+                yield job, outcome
+            elif future.status == "error" and isinstance(error := future.exception(), FlowMissing):
+                if not flow_is_sent:
+                    content = shared.flow.read_bytes()
+                    client.register_plugin(fold_worker.SentFlow(content, shared.flow_md5), name=topic)
+                    flow_is_sent = True
+                queue.add(submit(job))
+            elif future.status == "error":
+                yield job, _explained(error)
+            else:
+                raise InputError("the connection to the scheduler was lost")
+    finally:
+        if client.status == "running":
+            client.cancel(list(queue.futures))
+            client.unsubscribe_topic(topic)
+            if flow_is_sent:
+                client.unregister_worker_plugin(topic)
+
+
+def _task() -> Callable[..., tuple[bytes, bytes, bytes]]:
+    """`fold_worker.train`, in a function that is sent as code: only the workers must be able to import it."""
+
+    def train(*arguments: object) -> tuple[bytes, bytes, bytes]:
+        from pipeline import fold_worker
+
+        return fold_worker.train(*arguments)
+
+    return train
+
+
+def _explained(error: BaseException) -> Exception:
+    """The error of a fold; raised instead where it would be the same for all of them."""
+    if isinstance(error, OtherEnvironment):
+        raise InputError(
+            f"expected workers with the code and packages of this checkout, found others at {error}. "
+            "Bring them to the same commit and requirements.txt, and start them again"
+        ) from error
+    if isinstance(error, ModuleNotFoundError):
+        raise InputError(
+            f"a worker cannot import what it needs ({error}). Start workers in a checkout of this repository, with "
+            "its environment"
+        ) from error
+    if isinstance(error, KilledWorker):
+        return InputError(
+            f"its worker died {error.allowed_failures + 1} times; the last one was {error.last_worker}. Out of memory?"
+        )
+    return error

@@ -1,0 +1,373 @@
+"""The class of one clip, by networks that are already trained: the stages from frames to class, on that clip alone."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+
+from pipeline import faces, figures, flow, frames, introspection, paths, training, video
+from pipeline import params as parameters
+from pipeline.errors import InputError
+from pipeline.introspection import Attention
+from pipeline.outputs import staged
+from pipeline.params import Params
+from pipeline.stanet import STANet
+from pipeline.video_file import VideoFile
+
+STEPS = ("frames", "optical flow", "networks", "picture")
+_FIGURES = (".png", ".svg")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Where the frames of a clip are."""
+
+    name: str
+    """Its id in the dataset, or what its picture is called."""
+    source: Path
+    """Folder of frames, or video."""
+    onset: int | None
+    offset: int | None
+    """None: the first and last frame there are."""
+    subject: str | None = None
+    """Of the dataset, when the clip is one of its clips."""
+    label: str | None = None
+    """As it is annotated there."""
+    box: faces.Box | None = None
+    """Square around the face that params.yaml gives it."""
+
+
+class Network(NamedTuple):
+    """A trained network and what stands in its file."""
+
+    path: Path
+    network: STANet
+    description: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is known of a clip in the end."""
+
+    clip: Clip
+    onset: int
+    offset: int
+    probabilities: dict[str, float]
+    """By class, in the order of the networks' outputs; means over the networks."""
+    networks: tuple[Path, ...]
+    held_out: tuple[str, ...]
+    """Subject that each network has never seen."""
+    notes: tuple[str, ...]
+    """What speaks against it."""
+    picture: Path
+
+    @property
+    def predicted(self) -> str:
+        return max(self.probabilities, key=lambda name: self.probabilities[name])
+
+
+def predict(
+    given: str,
+    *,
+    onset: int | None = None,
+    offset: int | None = None,
+    face: str | None = None,
+    model: Path | None = None,
+    picture: Path | None = None,
+    step: Callable[[str], object] = lambda name: None,
+) -> Prediction:
+    """Classify a clip and draw what the networks looked at.
+
+    A new clip is shown to the network of every fold, and their probabilities are averaged. A clip of the dataset is
+    shown only to the network that was trained without its subject.
+
+    Parameters
+    ----------
+    given
+        Folder of frames, video file, or id of a clip of the active dataset.
+    onset, offset
+        First and last frame; by default those of the dataset, or the first and last there are.
+    face
+        `crop` or `none`, instead of what params.yaml says.
+    model
+        File of one network to use instead of those of the active dataset.
+    picture
+        File to draw, PNG or SVG.
+    step
+        Told which of `STEPS` begins.
+
+    Raises
+    ------
+    InputError
+        There is no network, or those there do not fit together or to params.yaml; the clip has too few frames or no
+        face, or is not there.
+    """
+    params = parameters.load(paths.PARAMS)
+    clip = _find(given, onset, offset, params)
+    networks = _networks(clip, model, params)
+    size, count, crop = _geometry(networks)
+    if picture is None:
+        picture = paths.prediction(params.dataset, clip.name)
+    elif picture.suffix not in _FIGURES or not picture.absolute().parent.is_dir():
+        raise InputError(f"{picture}: expected a file ending in {' or '.join(_FIGURES)}, in a folder that is there")
+    estimator = flow.estimator(params.flow.method, Path(params.flow.weights), params.runtime.device, params.flow.tf32)
+    _check_flow(estimator, networks[0])
+
+    step("frames")
+    recording = _recording(clip, face or params.face)
+    shown = video.resize(video.interpolate(recording, count), size)
+    step("optical flow")
+    field = estimator.estimate_clips(shown[None])[0].astype(np.float16)  # as flow.h5 keeps it
+    step("networks")
+    training.fix_arithmetic(params.train.threads)
+    seen = [introspection.attention(network.network, torch.from_numpy(field), crop) for network in networks]
+    attention = _average(seen)
+    classes = networks[0].description["classes"]
+    prediction = Prediction(
+        clip,
+        recording.onset,
+        recording.offset,
+        dict(zip(classes, attention.probabilities.tolist(), strict=True)),
+        tuple(network.path for network in networks),
+        tuple(network.description["held_out"] for network in networks),
+        tuple(_notes(clip, len(recording), networks, params)),
+        picture,
+    )
+    step("picture")
+    figure = figures.clip_attention(shown, field, attention, _title(prediction))
+    with staged(picture.parent / f".{picture.name}.partial", picture) as [draft]:
+        figures.write(figure, draft)
+    return prediction
+
+
+def as_text(prediction: Prediction) -> str:
+    """For a terminal."""
+    clip = prediction.clip
+    annotated = f" (annotated: {clip.label})" if clip.label else ""
+    width = max(map(len, prediction.probabilities))
+    name = clip.name if clip.subject else clip.source
+    lines = [f"{name}, frames {prediction.onset} to {prediction.offset}: {prediction.predicted}{annotated}"]
+    lines += [f"  {name:<{width}}  {value:.4f}" for name, value in prediction.probabilities.items()]
+    notes = (f"Note: {note}" for note in prediction.notes)
+    return "\n".join([*lines, _by_whom(prediction), *notes, f"Picture: {prediction.picture}", ""])
+
+
+def as_json(prediction: Prediction) -> str:
+    """For a program."""
+    clip = prediction.clip
+    facts = {
+        "clip": clip.name,
+        "source": str(clip.source),
+        "onset": prediction.onset,
+        "offset": prediction.offset,
+        "class": prediction.predicted,
+        "probabilities": prediction.probabilities,
+        "label": clip.label,
+        "models": list(map(str, prediction.networks)),
+        "held_out": list(prediction.held_out),
+        "notes": list(prediction.notes),
+        "picture": str(prediction.picture),
+    }
+    return json.dumps(facts, indent=2) + "\n"
+
+
+def _by_whom(prediction: Prediction) -> str:
+    if len(prediction.networks) > 1:
+        return (
+            f"Mean of {len(prediction.networks)} networks, each trained without one subject "
+            f"({', '.join(prediction.held_out)})"
+        )
+    return f"By {prediction.networks[0]}, the network trained without {prediction.held_out[0]}"
+
+
+def _title(prediction: Prediction) -> str:
+    share = prediction.probabilities[prediction.predicted]
+    count = len(prediction.networks)
+    return f"{prediction.clip.name}: {prediction.predicted} {share:.2f}" + f" (mean of {count} networks)" * (count > 1)
+
+
+def _find(given: str, onset: int | None, offset: int | None, params: Params) -> Clip:
+    """The clip that is meant: one of the dataset by its id or its folder, otherwise any folder or video."""
+    path = Path(given)
+    table = _clips(params)
+    if table is not None:
+        known = table[table["clip"] == given] if not path.exists() else _in_folder(table, path, onset, offset, params)
+        if len(known) > 1:
+            raise InputError(
+                f"{given}: expected one clip, found {len(known)} of {params.dataset} in this folder: "
+                f"{', '.join(known['clip'])}. Say which by its id, or by --onset and --offset."
+            )
+        for row in known.itertuples():
+            return Clip(
+                row.clip,
+                Path(params.raw) / row.frames,
+                row.onset if onset is None else onset,
+                row.offset if offset is None else offset,
+                row.subject,
+                row.label,
+                params.face_boxes.get(row.clip),
+            )
+    if not path.exists():
+        raise InputError(
+            f"{given}: expected a folder of frames, a video file, or the id of a clip of {params.dataset} "
+            f"(as in {paths.clips(params.dataset)}); found none of these"
+        )
+    return Clip("_".join(path.absolute().parts[-2:]), path, onset, offset)
+
+
+def _clips(params: Params) -> pd.DataFrame | None:
+    path = paths.clips(params.dataset)
+    return pd.read_csv(path, dtype={"clip": str, "subject": str, "frames": str}) if path.exists() else None
+
+
+def _in_folder(table: pd.DataFrame, path: Path, onset: int | None, offset: int | None, params: Params) -> pd.DataFrame:
+    """Clips of the dataset whose frames are in the folder `path`; several may share one, told apart by their frames."""
+    raw = Path(params.raw).resolve()
+    there = table[[(raw / folder) == path.resolve() for folder in table["frames"]]]
+    exact = there
+    for column, frame in (("onset", onset), ("offset", offset)):
+        if frame is not None:
+            exact = exact[exact[column] == frame]
+    return exact if len(exact) else there
+
+
+def _networks(clip: Clip, model: Path | None, params: Params) -> list[Network]:
+    """The networks to ask, all of which fit together.
+
+    Raises
+    ------
+    InputError
+        There are none, or not all of the dataset's; or they differ in what they were made for.
+    """
+    files = [model] if model else [paths.model(params.dataset, subject) for subject in _subjects(clip, params)]
+    networks = [_load(path) for path in files]
+    first = networks[0]
+    for network in networks:
+        for fact in ("classes", "frames", "size", "params"):
+            if network.description[fact] != first.description[fact]:
+                raise InputError(
+                    f"expected networks that were trained alike, found other {fact} in {network.path} than in "
+                    f"{first.path}. Run `dvc repro`, which trains what is out of date."
+                )
+    known = paths.classes(params.dataset)
+    classes = first.description["classes"]
+    if known.exists() and json.loads(known.read_text()) != classes:
+        raise InputError(
+            f"{first.path}: expected a network for the classes of {params.dataset} "
+            f"({', '.join(json.loads(known.read_text()))}), found one for {', '.join(classes)}. "
+            "Use a model of the active dataset, or activate the model's: python -m pipeline use."
+        )
+    return networks
+
+
+def _subjects(clip: Clip, params: Params) -> Sequence[str]:
+    """Folds to ask: all of them, or that of the clip's subject."""
+    if clip.subject is None:
+        return params.folds
+    if clip.subject not in params.folds:
+        raise InputError(
+            f"{clip.name}: expected a network that was trained without {clip.subject}, but held_out in {paths.PARAMS} "
+            "leaves this subject out. Add it and run `dvc repro`, or name a network with --model."
+        )
+    return [clip.subject]
+
+
+def _load(path: Path) -> Network:
+    """The network in a file.
+
+    Raises
+    ------
+    InputError
+        There is no such file, something else is in it, or it is that of a fold that was not wanted.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: expected a trained network, found no such file. Run `dvc repro`, which trains it.")
+    try:
+        trained = bool(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])
+        if trained:
+            return Network(path, *introspection.load(path))
+    except Exception as error:  # PyTorch raises whatever its unpickler stumbles over
+        raise InputError(f"{path}: expected a network of this pipeline; it cannot be read ({error})") from error
+    raise InputError(
+        f"{path}: expected a trained network, found the empty file of a fold that was not in held_out when it was "
+        "made. Run `dvc repro`."
+    )
+
+
+def _geometry(networks: list[Network]) -> tuple[int, int, int]:
+    """S, F and the side of the network's input."""
+    description = networks[0].description
+    return description["size"], description["frames"], description["params"]["train"]["augmentation"]["crop"]
+
+
+def _check_flow(estimator: flow.FlowEstimator, network: Network) -> None:
+    trained = network.description["params"]["flow"]
+    if estimator.settings != trained:
+        raise InputError(
+            f"{network.path}: expected the optical flow that the network was trained on ({_listed(trained)}), but "
+            f"{paths.PARAMS} says {_listed(estimator.settings)}. Set flow.method and flow.weights to the network's, "
+            "or run `dvc repro`."
+        )
+
+
+def _listed(settings: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in sorted(settings.items()))
+
+
+def _notes(clip: Clip, length: int, networks: list[Network], params: Params) -> Iterator[str]:
+    """What makes a prediction worth less than its probability."""
+    table = _clips(params)
+    if clip.subject is not None:
+        seen = [network.path for network in networks if network.description["held_out"] != clip.subject]
+        if seen:
+            yield f"{seen[0]} was trained on clips of {clip.subject}"
+    elif clip.source.resolve().is_relative_to(Path(params.raw).resolve()):
+        yield f"the clip lies in the folder of {params.dataset}: the networks may have seen other clips of the person"
+    if table is not None and not table["n_frames"].min() / 2 <= length <= 2 * table["n_frames"].max():
+        yield (
+            f"the clip has {length} frames, those of {params.dataset} {table['n_frames'].min()} to "
+            f"{table['n_frames'].max()}: --onset and --offset say where the expression begins and ends"
+        )
+
+
+def _recording(clip: Clip, face: str) -> video.Recording | VideoFile:
+    """Frames of the clip, cropped to the face where that is wanted."""
+
+    def opened(box: faces.Box | None = None) -> video.Recording | VideoFile:
+        if clip.source.is_file():
+            return VideoFile(clip.source, clip.onset, clip.offset, box)
+        numbers = frames.numbered(clip.source)
+        onset = min(numbers, default=0) if clip.onset is None else clip.onset
+        offset = max(numbers, default=-1) if clip.offset is None else clip.offset
+        return video.Recording(clip.source, onset, offset, box)
+
+    whole = opened()
+    if whole.offset <= whole.onset:
+        raise InputError(
+            f"{clip.source}: expected at least 2 frames, between which something moves; found "
+            f"{max(0, whole.offset - whole.onset + 1)} (onset {whole.onset}, offset {whole.offset})"
+        )
+    if face == "none":
+        return whole
+    box = clip.box or faces.find_face(whole[0])
+    if box is None:
+        raise InputError(
+            f"{clip.source}: expected a face in frame {whole.onset}, to cut the frames to as in training; found none. "
+            "If they show nothing but a face, say --face none."
+        )
+    return opened(box)
+
+
+def _average(seen: list[Attention]) -> Attention:
+    """Means over networks; what they lack, they all lack."""
+    first = seen[0]
+
+    def mean(name: str) -> np.ndarray | None:
+        return None if getattr(first, name) is None else np.mean([getattr(one, name) for one in seen], axis=0)
+
+    return first._replace(**{name: mean(name) for name in Attention._fields if name != "grid"})

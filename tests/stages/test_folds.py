@@ -1,0 +1,167 @@
+"""`python -m pipeline folds` leaves what `dvc repro` would have left."""
+
+import os
+import signal
+import sys
+
+import pytest
+
+from tests.stages.conftest import Workspace, copy_of, ran
+from tests.tiny import TINY
+
+SUBJECTS = TINY["subjects"]
+FOLDS = (sys.executable, "-m", "pipeline", "folds", "--workers", "2")
+
+
+def state(workspace: Workspace) -> dict[str, bytes | int]:
+    """Everything that DVC remembers: dvc.lock, its run cache, its objects and their permissions."""
+    cache = workspace.root / ".dvc/cache"
+    found: dict[str, bytes | int] = {"dvc.lock": workspace.read("dvc.lock")}
+    for file in cache.rglob("*"):
+        if file.is_file():
+            name = file.relative_to(cache).as_posix()
+            found[name] = file.read_bytes() if name.startswith("runs") else file.stat().st_mode
+    return found
+
+
+def finished_folds(output: str) -> int:
+    return output.count(" finished, ")
+
+
+@pytest.fixture
+def unfinished(workspace) -> Workspace:
+    """A finished study whose folds are to be trained anew, with other settings, and long enough to interfere."""
+    workspace.edit("epochs: 2 ", "epochs: 6 ")
+    return workspace
+
+
+def at_work(workspace: Workspace):
+    """Start `folds` and give its process as soon as one fold is finished and others are not."""
+    process = workspace.start(*FOLDS[:-1], "1")
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if finished_folds(line):
+            return process
+    raise AssertionError("".join(lines))
+
+
+def test_what_is_left_is_what_dvc_repro_leaves(clean, finished, tmp_path):
+    workspace = copy_of(clean, tmp_path)
+    output = workspace.run(*FOLDS)
+    assert "synthetic: 3 of 3 folds to train" in output and finished_folds(output) == 3
+    assert not [stage for stage in ran(output) if stage.startswith("train")]
+    assert workspace.outputs() == finished.outputs()
+    assert state(workspace) == state(finished)
+    assert "Data and pipelines are up to date." in workspace.dvc("status")
+    output = workspace.dvc("repro")
+    assert "Data and pipelines are up to date." in output and not ran(output)
+    workspace.commit()
+    columns = [line for line in workspace.dvc("exp", "show", "--csv").splitlines() if line.startswith("main,workspace")]
+    assert columns == [
+        line for line in finished.dvc("exp", "show", "--csv").splitlines() if line.startswith("main,workspace")
+    ]
+
+
+def test_folds_that_dvc_knows_are_not_trained(workspace):
+    output = workspace.run(*FOLDS)
+    assert "synthetic: 0 of 3 folds to train" in output and not ran(output)
+    workspace.edit("lambda: 1e-08", "lambda: 1e-07")
+    workspace.run(*FOLDS)
+    for folder in ("models", "results"):  # neither in place nor in dvc.lock, but in the run cache
+        workspace.run("rm", "-r", folder)
+    workspace.edit("lambda: 1e-07", "lambda: 1e-08")
+    assert "synthetic: 0 of 3 folds to train" in workspace.run(*FOLDS)
+    assert (workspace.root / "models/synthetic/sub01.pt").exists()
+
+
+def test_a_fold_whose_model_is_lost_is_trained_again(workspace):
+    before = workspace.outputs()
+    (workspace.root / "models/synthetic/sub02.pt").unlink()
+    workspace.run("rm", "-r", ".dvc/cache/runs")
+    entry = workspace.read("dvc.lock").decode().split("models/synthetic/sub02.pt\n")[1]
+    md5 = entry.split("md5: ")[1][:32]
+    (workspace.root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
+    output = workspace.run(*FOLDS)
+    assert "synthetic: 1 of 3 folds to train" in output and finished_folds(output) == 1
+    assert workspace.outputs() == before
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_whatever_ends_it_finished_folds_are_kept(unfinished, how):
+    process = at_work(unfinished)
+    os.killpg(process.pid, how)
+    output, _ = process.communicate()
+    assert process.returncode != 0 and "Traceback" not in output
+    if how == signal.SIGINT:
+        kept = int(output.split("Stopped: ")[1].split(" of 3 folds are kept")[0])
+    lock = unfinished.read("dvc.lock")
+    output = unfinished.dvc("repro")
+    trained = len([stage for stage in ran(output) if stage.startswith("train")])
+    assert trained < 3 and unfinished.read("dvc.lock") != lock
+    if how == signal.SIGINT:
+        assert trained == 3 - kept
+    others = unfinished.outputs()
+    # The same bytes as in one serial run.
+    for file in unfinished.root.glob("models/synthetic/*.pt"):
+        file.unlink()
+    unfinished.run("rm", "-r", ".dvc/cache/runs")
+    unfinished.dvc("repro", "--force", *(f"train@synthetic-{subject}" for subject in SUBJECTS))
+    assert unfinished.outputs() == others
+
+
+def test_a_change_in_the_meantime_is_no_excuse_for_a_wrong_entry(unfinished):
+    process = at_work(unfinished)
+    lock = unfinished.read("dvc.lock")
+    module = unfinished.root / "pipeline/stanet.py"
+    before = module.read_text()
+    module.write_text(f"{before}# changed\n")
+    output, _ = process.communicate()
+    assert process.returncode == 1 and "Traceback" not in output
+    assert "were changed while the folds were trained" in output
+    assert unfinished.read("dvc.lock") == lock
+    # Nothing is known of the new code; what was trained belongs to the old one.
+    assert "Running stage 'train@synthetic-sub01'" in unfinished.dvc("repro", "--dry")
+    module.write_text(before)
+    output = unfinished.dvc("repro")
+    assert ran(output) == {"aggregate@synthetic"}
+
+
+def test_all_variants_are_one_queue_and_their_experiments_train_nothing(workspace):
+    before, lock = workspace.outputs(), workspace.read("dvc.lock")
+    output = workspace.run(*FOLDS, "--variants")
+    # The fourth variant is the study itself.
+    assert "synthetic: 9 folds of 4 experiments to train" in output and finished_folds(output) == 9
+    assert workspace.outputs() == before and workspace.read("dvc.lock") == lock
+    assert workspace.run("git", "status", "--porcelain") == ""
+    assert "0 folds of 4 experiments to train" in workspace.run(*FOLDS, "--variants")
+    for changes in (
+        ["lambda=0", "model.spatial_attention=false", "model.temporal_attention=false"],
+        ["lambda=0", "model.spatial_attention=true", "model.temporal_attention=false"],
+        ["lambda=1e-8", "model.spatial_attention=true", "model.temporal_attention=false"],
+    ):
+        output = workspace.dvc("exp", "run", *(word for change in changes for word in ("-S", change)))
+        assert ran(output) == {"aggregate@synthetic"}
+
+
+def test_a_fold_that_fails_is_reported_and_does_not_stop_the_others(unfinished):
+    unfinished.edit(
+        "    training.fix_arithmetic(",
+        '    if subject == "sub02":\n        raise RuntimeError("broken on purpose")\n    training.fix_arithmetic(',
+        "pipeline/fold.py",
+    )
+    output = unfinished.run(*FOLDS, fails=True)
+    assert "sub02 failed:\nTraceback" in output and "RuntimeError: broken on purpose" in output
+    assert "1 of 3 folds failed: sub02. The others are kept" in output and finished_folds(output) == 2
+    output = unfinished.dvc("repro", "--keep-going", fails=True)
+    assert ran(output) == {"train@synthetic-sub02"}
+
+
+def test_bad_input_is_one_clear_error(workspace):
+    output = workspace.run(*FOLDS, "--scheduler", "tcp://127.0.0.1:9", fails=True)
+    assert "found both" in output and "Traceback" not in output
+    assert "--seeds is for --variants" in workspace.run(*FOLDS, "--seeds", "2", fails=True)
+    assert "0 is not in the range" in workspace.run(*FOLDS[:-1], "0", fails=True)
+    workspace.edit("seed: 0 ", "seed: x ")
+    output = workspace.run(*FOLDS, fails=True)
+    assert "params.yaml: 1 wrong" in output and "Traceback" not in output

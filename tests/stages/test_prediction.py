@@ -1,0 +1,249 @@
+"""`python -m pipeline predict` with the networks of a tiny study."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import cv2
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from pipeline import prediction, training
+from pipeline.errors import InputError
+from pipeline.stanet import STANet
+from tests.stages.conftest import copy_of
+from tests.tiny import TINY
+
+CLASSES = ["disgust", "happiness", "repression", "surprise"]
+SUBJECTS = TINY["subjects"]
+
+
+@pytest.fixture(scope="module")
+def shared(finished, tmp_path_factory):
+    """A finished study that tests only read."""
+    return copy_of(finished, tmp_path_factory.mktemp("prediction"))
+
+
+@pytest.fixture
+def study(shared, monkeypatch):
+    """The finished study, as the current folder."""
+    monkeypatch.chdir(shared.root)
+    return shared
+
+
+@pytest.fixture
+def changed(workspace, monkeypatch):
+    """A study of its own to change, as the current folder."""
+    monkeypatch.chdir(workspace.root)
+    return workspace
+
+
+def clips(workspace):
+    return pd.read_csv(workspace.root / "data/synthetic/clips.csv")
+
+
+def first(workspace):
+    """A clip of the dataset: its row in the table."""
+    return next(clips(workspace).itertuples())
+
+
+def folder_of(workspace, row) -> Path:
+    return workspace.root / "data/raw/synthetic" / row.frames
+
+
+def elsewhere(workspace, row, target) -> Path:
+    """Frames of a clip of the dataset, onset to offset, in a folder that is not the dataset's."""
+    for number in range(row.onset, row.offset + 1):
+        target.mkdir(exist_ok=True)
+        shutil.copy2(folder_of(workspace, row) / f"reg_img{number}.jpg", target)
+    return target
+
+
+def test_clips_of_the_dataset_get_the_probabilities_of_their_fold(study):
+    """The order of sums depends on what else is in the batch: float32 rounding is all that may differ."""
+    table = pd.read_csv("results/synthetic/predictions.csv")
+    for row in table.itertuples():
+        found = prediction.predict(row.clip)
+        assert list(found.probabilities) == CLASSES
+        expected = [getattr(row, f"p_{name}") for name in CLASSES]
+        np.testing.assert_allclose(list(found.probabilities.values()), expected, rtol=1e-5)
+        assert found.predicted == row.predicted and found.clip.label == row.label
+        assert found.networks == (Path(f"models/synthetic/{row.subject}.pt"),) and found.held_out == (row.subject,)
+
+
+def test_the_folder_of_a_clip_is_the_clip_under_every_name(study, tmp_path):
+    row = first(study)
+    expected = prediction.predict(row.clip)
+    (tmp_path / "link").symlink_to(folder_of(study, row))
+    for name in (f"data/raw/synthetic/{row.frames}", folder_of(study, row), tmp_path / "link"):
+        assert prediction.predict(str(name)) == expected
+
+
+def test_a_new_clip_gets_the_mean_of_all_networks(study, tmp_path):
+    row = first(study)
+    found = prediction.predict(str(elsewhere(study, row, tmp_path / "new")), picture=tmp_path / "new.svg")
+    with h5py.File("data/synthetic/flow.h5") as file:
+        flow = torch.from_numpy(file["flow"][:1])
+    each = []
+    for subject in SUBJECTS:
+        model = torch.load(f"models/synthetic/{subject}.pt", weights_only=True)
+        network = STANet(4, **model["params"]["model"])
+        network.load_state_dict(model["state_dict"])
+        each.append(training.predict(network, flow, crop=56, batch_size=1, device=torch.device("cpu"))[0])
+    np.testing.assert_allclose(list(found.probabilities.values()), np.mean(each, axis=0), rtol=1e-5)
+    assert np.ptp(each, axis=0).max() > 1e-3  # the networks do not agree by themselves
+    assert found.held_out == tuple(SUBJECTS) and found.clip.label is None
+    assert (found.onset, found.offset) == (row.onset, row.offset)
+    assert "Mean of 3 networks" in prediction.as_text(found)
+    assert "<svg" in (tmp_path / "new.svg").read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "new.svg"]
+
+
+def test_a_video_is_its_frames(study, tmp_path):
+    row = first(study)
+    frames = [cv2.imread(str(path)) for path in sorted(elsewhere(study, row, tmp_path / "new").iterdir())]
+    video = cv2.VideoWriter(str(tmp_path / "clip.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 100, frames[0].shape[1::-1])
+    for frame in frames:
+        video.write(frame)
+    video.release()
+    decoded = cv2.VideoCapture(str(tmp_path / "clip.avi"))
+    (tmp_path / "decoded").mkdir()
+    for number in range(1, len(frames) + 1):
+        cv2.imwrite(str(tmp_path / f"decoded/{number}.png"), decoded.read()[1])
+    picture = tmp_path / "clip.png"
+    for onset, offset in ((None, None), (2, len(frames) - 3)):
+        of_video, of_frames = (
+            prediction.predict(str(tmp_path / name), onset=onset, offset=offset, picture=picture)
+            for name in ("clip.avi", "decoded")
+        )
+        assert of_video.probabilities == of_frames.probabilities
+        assert (of_video.onset, of_video.offset) == (of_frames.onset, of_frames.offset)
+
+
+def test_the_square_of_a_face_cuts_the_frames_as_in_the_stage(changed, tmp_path):
+    row = first(changed)
+    changed.edit("face_boxes: {}", f"face_boxes: {{{row.clip}: [8, 10, 60, 60]}}")
+    elsewhere(changed, row, tmp_path / "cut")
+    for path in (tmp_path / "cut").iterdir():
+        cv2.imwrite(str(path.with_suffix(".png")), cv2.imread(str(path))[10:70, 8:68])
+        path.unlink()
+    cropped = prediction.predict(row.clip, face="crop")
+    model = Path(f"models/synthetic/{row.subject}.pt")
+    same = prediction.predict(str(tmp_path / "cut"), model=model, picture=tmp_path / "cut.png")
+    assert cropped.probabilities == same.probabilities
+    assert cropped.probabilities != prediction.predict(row.clip).probabilities
+
+
+def test_the_command_prints_writes_and_is_quiet_elsewhere(study, tmp_path):
+    row = first(study)
+    command = [sys.executable, "-m", "pipeline", "predict", row.clip]
+    output = study.run(*command)  # stderr included: no progress bar outside of a terminal
+    found = prediction.predict(row.clip)
+    picture = f"inspect/synthetic/predictions/{row.clip.replace('/', '_')}.png"
+    assert output == prediction.as_text(found)
+    assert f": {found.predicted} (annotated: {row.label})" in output and f"Picture: {picture}" in output
+    assert f"the network trained without {row.subject}" in output
+    assert cv2.imread(picture).shape[1] > 1000
+    facts = json.loads(study.run(*command, "--json", "--picture", str(tmp_path / "here.png")))
+    assert facts["class"] == found.predicted and facts["probabilities"] == found.probabilities
+    assert facts["models"] == [f"models/synthetic/{row.subject}.pt"] and facts["label"] == row.label
+    assert (facts["onset"], facts["offset"]) == (row.onset, row.offset)
+    assert (tmp_path / "here.png").exists()
+    output = study.run(sys.executable, "-m", "pipeline", "predict", "nowhere", fails=True)
+    assert (
+        output.startswith("Error: nowhere: expected a folder of frames, a video file, or the id")
+        and output.count("\n") == 1
+    )
+
+
+def test_what_makes_a_prediction_worth_less_is_said(study, tmp_path):
+    row = first(study)
+    other = Path(f"models/synthetic/{next(subject for subject in SUBJECTS if subject != row.subject)}.pt")
+    assert f"was trained on clips of {row.subject}" in prediction.as_text(prediction.predict(row.clip, model=other))
+    short = prediction.predict(
+        str(elsewhere(study, row, tmp_path / "new")), offset=row.onset + 3, picture=tmp_path / "new.png"
+    )
+    [note] = short.notes
+    assert "the clip has 4 frames, those of synthetic" in note
+    assert not prediction.predict(row.clip).notes
+
+
+def test_a_clip_with_too_few_frames_is_refused(study, tmp_path):
+    row = first(study)
+    with pytest.raises(InputError, match=r"expected at least 2 frames.*found 1"):
+        prediction.predict(row.clip, onset=row.onset, offset=row.onset)
+    with pytest.raises(InputError, match=r"expected at least 2 frames.*found 0"):
+        prediction.predict(row.clip, onset=row.offset, offset=row.onset)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"expected at least 2 frames.*found 0"):
+        prediction.predict(str(tmp_path / "empty"))
+    folder = elsewhere(study, row, tmp_path / "new")
+    (folder / f"reg_img{row.onset + 2}.jpg").unlink()
+    with pytest.raises(InputError, match=f"frame {row.onset + 2} is missing"):
+        prediction.predict(str(folder))
+
+
+def test_a_clip_without_a_face_is_refused(study, tmp_path):
+    for number in range(4):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((100, 100, 3), 128, np.uint8))
+    with pytest.raises(InputError, match=r"expected a face in frame 0.*--face none"):
+        prediction.predict(str(tmp_path), face="crop")
+
+
+def test_another_flow_than_the_networks_is_refused(changed):
+    changed.edit("method: dis ", "method: farneback ")
+    with pytest.raises(InputError, match=r"trained on \(.*method dis.*method farneback"):
+        prediction.predict(first(changed).clip)
+
+
+def test_other_classes_than_the_datasets_are_refused(changed):
+    path = changed.root / "data/synthetic/classes.json"
+    path.unlink()
+    path.write_text(json.dumps(CLASSES[:3]))
+    with pytest.raises(InputError, match=r"classes of synthetic .*repression.*found one for .*surprise"):
+        prediction.predict(first(changed).clip)
+
+
+def rewrite(model: Path, **changes):
+    content = torch.load(model, weights_only=True)
+    model.unlink()
+    torch.save(content | changes, model)
+
+
+def test_without_networks_nothing_is_predicted(changed, tmp_path):
+    row = first(changed)
+    folder = str(elsewhere(changed, row, tmp_path / "new"))
+    models = changed.root / "models/synthetic"
+    rewrite(models / "sub02.pt", frames=30)
+    with pytest.raises(InputError, match=r"other frames in .*sub02\.pt than in .*sub01\.pt"):
+        prediction.predict(folder)
+    rewrite(models / "sub02.pt", frames=20, state_dict={})
+    with pytest.raises(InputError, match=r"sub02\.pt: expected a trained network, found the empty file"):
+        prediction.predict(folder)
+    (models / "sub02.pt").write_bytes(b"no network")
+    with pytest.raises(InputError, match=r"sub02\.pt: expected a network of this pipeline"):
+        prediction.predict(folder)
+    (models / "sub02.pt").unlink()
+    with pytest.raises(InputError, match=r"sub02\.pt: expected a trained network, found no such file.*dvc repro"):
+        prediction.predict(folder)
+
+
+def test_folds_that_were_not_trained_are_left_out_and_their_clips_refused(changed, tmp_path):
+    row = first(changed)
+    changed.edit("held_out: all", "held_out: [sub02, sub03]")
+    folder = str(elsewhere(changed, row, tmp_path / "new"))
+    assert prediction.predict(folder, picture=tmp_path / "new.png").held_out == ("sub02", "sub03")
+    with pytest.raises(InputError, match=f"{row.clip}: expected a network that was trained without sub01"):
+        prediction.predict(row.clip)
+
+
+@pytest.mark.parametrize("name", ["clip.jpg", "nowhere/clip.png"])
+def test_a_picture_that_cannot_be_written_is_refused_before_anything_is_computed(study, name):
+    begun = []
+    with pytest.raises(InputError, match=r"expected a file ending in .png or .svg, in a folder"):
+        prediction.predict(first(study).clip, picture=Path(name), step=begun.append)
+    assert not begun
