@@ -13,7 +13,7 @@ import torch
 from scipy.ndimage import map_coordinates
 from torch import Tensor, nn
 
-from pipeline import augmentation
+from pipeline.augmentation import TEST_VIEW, Views
 from pipeline.stanet import STANet
 
 
@@ -79,9 +79,9 @@ class Attention(NamedTuple):
 
 def grid(network: STANet, size: int, crop: int) -> Grid:
     """Where the positions of the third feature map, and so of the mask, lie in a frame of `size` pixels."""
-    first, step = 0.0, 1
     spatial = network.spatial
-    for stage in (spatial.average, spatial.level1, spatial.level2, spatial.level3):
+    first, step = (spatial.pooling - 1) / 2, spatial.pooling
+    for stage in (spatial.level1, spatial.level2, spatial.level3):
         for layer in stage.modules():
             if isinstance(layer, nn.Conv2d | nn.AvgPool2d):
                 kernel, stride, padding = (
@@ -104,10 +104,11 @@ def load(path: Path) -> tuple[STANet, dict[str, Any]]:
 @torch.no_grad()
 def attention(network: STANet, flow: Tensor, crop: int) -> Attention:
     """Show a network one clip in the test view: flow (T, 2, S, S) in pixels per frame, cut to `crop` pixels."""
+    view = Views([TEST_VIEW], crop, *flow.shape[-2:])
     maps: list[Tensor] = []
     hook = network.spatial.level3.register_forward_hook(lambda module, inputs, output: maps.append(output))
     try:
-        output = network(augmentation.apply(flow[None].float(), [augmentation.TEST_VIEW], crop))
+        output = network(view.show(flow[None].float(), torch.zeros(1, dtype=torch.long)))
     finally:
         hook.remove()
     [before] = maps  # (T, C, h, w)
