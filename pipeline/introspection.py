@@ -13,7 +13,7 @@ import torch
 from scipy.ndimage import map_coordinates
 from torch import Tensor, nn
 
-from pipeline import augmentation
+from pipeline.augmentation import TEST_VIEW, Views
 from pipeline.stanet import STANet
 
 
@@ -35,6 +35,11 @@ class Grid:
         """First row and column of the crop in the frame."""
         return (self.size - self.crop) // 2
 
+    @property
+    def inside(self) -> slice:
+        """Rows, or columns, of the frame that the network sees."""
+        return slice(self.corner, self.corner + self.crop)
+
     def centres(self, positions: int) -> np.ndarray:
         """Centre of each of `positions` positions along an axis of the frame, pixels."""
         return self.corner + self.first + self.step * np.arange(positions)
@@ -44,17 +49,16 @@ class Grid:
 
         Pixels of the crop beyond the outermost centres have the value of the nearest one.
         """
-        inside = np.arange(self.crop)
-        place = (inside - self.first) / self.step
+        place = (np.arange(self.crop) - self.first) / self.step
         spread = np.full((self.size, self.size), np.nan, np.float32)
-        spread[self.corner + inside[:, None], self.corner + inside] = map_coordinates(
+        spread[self.inside, self.inside] = map_coordinates(
             field.astype(np.float32), np.meshgrid(place, place, indexing="ij"), order=1, mode="nearest"
         )
         return spread
 
 
 class Attention(NamedTuple):
-    """What a network makes of one clip; maps are means over the channels, which have no meaning of their own."""
+    """What a network makes of one clip; maps are means over the channels, but for `contrast`."""
 
     probabilities: np.ndarray
     """float64 (K,)."""
@@ -68,13 +72,16 @@ class Attention(NamedTuple):
     """w_i (Eq. 4): float32 (T,), sum 1; None without temporal attention."""
     grid: Grid
     """Where the positions of the maps lie in the frame."""
+    contrast: np.ndarray | None = None
+    """Standard deviation of m(x_i) over the channels, float32 (T, h, w): where the mask raises some channels and lowers
+    others, which cancel in the mean."""
 
 
 def grid(network: STANet, size: int, crop: int) -> Grid:
     """Where the positions of the third feature map, and so of the mask, lie in a frame of `size` pixels."""
-    first, step = 0.0, 1
     spatial = network.spatial
-    for stage in (spatial.average, spatial.level1, spatial.level2, spatial.level3):
+    first, step = (spatial.pooling - 1) / 2, spatial.pooling
+    for stage in (spatial.level1, spatial.level2, spatial.level3):
         for layer in stage.modules():
             if isinstance(layer, nn.Conv2d | nn.AvgPool2d):
                 kernel, stride, padding = (
@@ -97,10 +104,11 @@ def load(path: Path) -> tuple[STANet, dict[str, Any]]:
 @torch.no_grad()
 def attention(network: STANet, flow: Tensor, crop: int) -> Attention:
     """Show a network one clip in the test view: flow (T, 2, S, S) in pixels per frame, cut to `crop` pixels."""
+    view = Views([TEST_VIEW], crop, *flow.shape[-2:])
     maps: list[Tensor] = []
     hook = network.spatial.level3.register_forward_hook(lambda module, inputs, output: maps.append(output))
     try:
-        output = network(augmentation.apply(flow[None].float(), [augmentation.TEST_VIEW], crop))
+        output = network(view.show(flow[None].float(), torch.zeros(1, dtype=torch.long)))
     finally:
         hook.remove()
     [before] = maps  # (T, C, h, w)
@@ -113,4 +121,5 @@ def attention(network: STANet, flow: Tensor, crop: int) -> Attention:
         after=after.mean(dim=1).numpy(),
         weights=None if output.weights is None else output.weights[0].numpy(),
         grid=grid(network, flow.shape[-1], crop),
+        contrast=None if mask is None else mask.std(dim=1, correction=0).numpy(),
     )

@@ -129,6 +129,14 @@ class Train:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Report:
+    """Settings of `report`."""
+
+    faces: bool
+    clips: Annotated[tuple[str, ...], Field(max_length=4), AfterValidator(_distinct)]
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Runtime:
     """What cannot change a result; no stage lists it in dvc.yaml."""
 
@@ -156,6 +164,7 @@ class Params:
     flow: Flow
     model: Model
     train: Train
+    report: Report
     runtime: Runtime
 
     @model_validator(mode="after")

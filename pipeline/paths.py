@@ -19,6 +19,16 @@ def classes(dataset: str) -> Path:
     return Path("data") / dataset / "classes.json"
 
 
+def annotation(dataset: str) -> Path:
+    """SHA-256 of the annotation files that the clips come from."""
+    return Path("data") / dataset / "annotation.json"
+
+
+def truth(raw: str) -> Path:
+    """Motion behind every clip of the embedded dataset."""
+    return Path(raw) / "truth.h5"
+
+
 def splits(dataset: str) -> Path:
     """Folder of the leave-one-subject-out splits, one table per subject."""
     return Path("data") / dataset / "splits"
@@ -87,6 +97,21 @@ def confusion(dataset: str) -> Path:
 def per_subject(dataset: str) -> Path:
     """Accuracy of every fold."""
     return results(dataset) / "per_subject.csv"
+
+
+def attention(dataset: str) -> Path:
+    """How well attention finds known motion."""
+    return results(dataset) / "attention.json"
+
+
+def figures(dataset: str) -> Path:
+    """Folder of the report's pictures."""
+    return results(dataset) / "figures"
+
+
+def report(dataset: str) -> Path:
+    """The page on a study."""
+    return results(dataset) / "report.html"
 
 
 def inspect(dataset: str) -> Path:

@@ -87,6 +87,46 @@ def bootstrap_intervals(
     return {name: tuple(np.quantile(scores[name], [tail, 1 - tail]).tolist()) for name in scores}
 
 
+def mean_interval(
+    values: ArrayLike,
+    subjects: Sequence[str],
+    *,
+    seed: int = 0,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+) -> Interval:
+    """Percentile interval of a mean over clips, from drawing subjects with replacement like `bootstrap_intervals`.
+
+    Parameters
+    ----------
+    values
+        (N,), one per clip.
+    subjects
+        N names.
+    seed
+        Of the draws.
+    resamples
+        How many.
+    confidence
+        Between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        There are fewer than two subjects, or the confidence is not between 0 and 1.
+    """
+    _check_confidence(confidence)
+    groups = pd.DataFrame({"value": np.asarray(values, float), "subject": list(subjects)}).groupby("subject")["value"]
+    sums, sizes = groups.sum().to_numpy(), groups.size().to_numpy()
+    if len(sums) < 2:
+        raise ValueError(f"expected values of at least 2 subjects, got {len(sums)}")
+    draws = np.random.default_rng(seed).integers(len(sums), size=(resamples, len(sums)))
+    means = sums[draws].sum(axis=1) / sizes[draws].sum(axis=1)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return float(low), float(high)
+
+
 def mcnemar(first_correct: ArrayLike, second_correct: ArrayLike) -> float:
     """Two-sided p of the exact McNemar test: could both experiments be equally often right?
 

@@ -169,6 +169,7 @@ def _adopt(before: Params, values: dict[str, Any], check: bool) -> Params:
     """Write new values into params.yaml; gives its content then. Nothing is written if they are not valid together."""
     if before.dataset != values["dataset"]:
         values["face_boxes"] = {}
+        values["report.clips"] = []
     if before.held_out != "all" and not set(before.held_out) <= set(values["subjects"]):
         values["held_out"] = "all"
     text, changes = params_file.changed(paths.PARAMS, values)

@@ -23,10 +23,11 @@ def main() -> None:
     if reading.left_out:
         counts = ", ".join(f"{count} {label}" for label, count in sorted(reading.left_out.items()))
         click.echo(f"{name}: clips of classes outside the task are left out: {counts}")
-    targets = [paths.clips(name), paths.classes(name), paths.splits(name)]
-    with staged(paths.partial("index", name), *targets) as [clips, classes, splits]:
+    targets = [paths.clips(name), paths.classes(name), paths.annotation(name), paths.splits(name)]
+    with staged(paths.partial("index", name), *targets) as [clips, classes, sums, splits]:
         reading.table.to_csv(clips, index=False)
         classes.write_text(json.dumps(reading.classes) + "\n")
+        sums.write_text(json.dumps({file.name: annotation.sha256(file) for file in reading.annotations}) + "\n")
         splits.mkdir()
         for subject in params.subjects:
             # The split of a fold that is not wanted is empty, so that its training has nothing to do; the splits of

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline import flow, params
+from pipeline import flow, params, report
 
 ROOT = Path(__file__).parents[1]
 
@@ -158,13 +158,24 @@ def test_params_yaml_has_exactly_the_known_keys():
 
 
 def test_every_stage_of_the_design_is_there():
-    assert list(STAGES) == ["synthesize", "index", "interpolate", "resize", "extract_flow", "train", "aggregate"]
+    assert list(STAGES) == [
+        *("synthesize", "index", "interpolate", "resize", "extract_flow", "train", "aggregate", "report")
+    ]
 
 
 def test_outputs_with_faces_are_never_pushed():
     for stage, name in (("interpolate", "interpolated.h5"), ("resize", "resized.h5")):
         [out] = STAGES[stage]["outs"]
         assert out == {f"data/${{item.dataset}}/{name}": {"push": False}}
+    for name in ("report.html", "figures"):  # faces, where report.faces is true
+        assert {f"results/${{item.dataset}}/{name}": {"push": False}} in STAGES["report"]["outs"]
+
+
+def test_the_page_is_never_older_than_what_it_shows():
+    declared = set(STAGES["report"]["params"])
+    shown = report.parameters(params.load(ROOT / "params.yaml"))
+    assert {key.split(".")[0] for key in shown} <= declared | {"dataset"}
+    assert "pipeline/report.html.jinja" in STAGES["report"]["deps"]
 
 
 def test_the_committed_lock_belongs_to_the_code():

@@ -135,3 +135,17 @@ def test_a_confidence_is_a_fraction(confidence):
         statistics.wilson_interval(1, 2, confidence)
     with pytest.raises(ValueError, match="confidence"):
         statistics.bootstrap_intervals(study(), CLASSES, confidence=confidence)
+
+
+def test_the_interval_of_a_mean_is_that_of_the_accuracy_when_the_values_are_right_or_wrong():
+    rng = np.random.default_rng(2)
+    table = pd.DataFrame({"subject": rng.choice(["a", "b", "c", "d"], 40), "label": rng.choice(["x", "y"], 40)})
+    table["predicted"] = rng.choice(["x", "y"], 40)
+    correct = table["label"] == table["predicted"]
+    expected = statistics.bootstrap_intervals(table, ["x", "y"])["accuracy"]
+    assert statistics.mean_interval(correct, table["subject"]) == pytest.approx(expected)
+
+
+def test_the_interval_of_a_mean_needs_two_subjects():
+    with pytest.raises(ValueError, match="at least 2 subjects, got 1"):
+        statistics.mean_interval([0.1, 0.2], ["a", "a"])

@@ -239,6 +239,14 @@ def test_a_subset_of_folds_that_does_not_fit_becomes_all(tiny, trees):
     assert "held_out: [sub01] → all" in use("smic", "--from", trees["smic"].root)
 
 
+def test_clips_that_were_drawn_in_the_report_are_not_those_of_another_dataset(tiny, trees):
+    (tiny / "params.yaml").write_text(
+        (tiny / "params.yaml").read_text().replace("clips: [] ", "clips: [sub01/EP02_01] ")
+    )
+    assert "report.clips: [sub01/EP02_01] → []" in use("smic", "--from", trees["smic"].root)
+    assert params.load(tiny / "params.yaml").report.clips == ()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

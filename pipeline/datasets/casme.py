@@ -27,6 +27,13 @@ PROFILE = Profile(
         flow="flownet2",
     ),
     paper=Counts(clips=171, subjects=19),
+    published=(
+        ("DiSTLBP-RIP", 64.33),
+        ("FDM", 56.14),
+        ("MDMO", 56.29),
+        ("Sparse MDMO", 74.83),
+        ("STANet (paper)", 76.61),
+    ),
 )
 
 FORM = annotation.Form(

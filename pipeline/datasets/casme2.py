@@ -27,6 +27,16 @@ PROFILE = Profile(
         flow="flownet2",
     ),
     paper=Counts(clips=246, subjects=26),
+    published=(
+        ("CNN+LSTM", 60.98),
+        ("HSTLBP-IP", 63.97),
+        ("DiSTLBP-RIP", 64.78),
+        ("HIGO", 67.21),
+        ("FDM", 45.93),
+        ("MDMO", 51.69),
+        ("Sparse MDMO", 66.95),
+        ("STANet (paper)", 69.11),
+    ),
 )
 
 FORM = annotation.Form(

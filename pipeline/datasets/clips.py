@@ -48,6 +48,8 @@ class Profile:
     """What the paper uses for it, or what suits it."""
     paper: Counts | None = None
     """Numbers of the paper, for a dataset that is in it."""
+    published: tuple[tuple[str, float], ...] = ()
+    """The dataset's column of the paper's Table 1: method and accuracy in per cent."""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,16 @@ PROFILE = Profile(
         flow="flownet2",
     ),
     paper=Counts(clips=164, subjects=16),
+    published=(
+        ("HSTLBP-IP", 60.37),
+        ("DiSTLBP-RIP", 63.41),
+        ("HIGO", 68.29),
+        ("FHOFO", 51.83),
+        ("FDM", 54.88),
+        ("MDMO", 58.97),
+        ("Sparse MDMO", 70.51),
+        ("STANet (paper)", 68.90),
+    ),
 )
 
 _SUBJECT = re.compile(r"s(\d+)$", re.IGNORECASE)

@@ -33,6 +33,13 @@ def test_a_tree_with_all_traps_gives_exactly_the_expected_table(trapped):
     )
 
 
+@pytest.mark.parametrize(("name", "correct", "methods"), [("casme", 131, 5), ("casme2", 170, 8), ("smic", 113, 8)])
+def test_the_papers_own_accuracy_is_an_exact_fraction_of_its_clips(name, correct, methods):
+    profile = DATASETS[name].profile
+    assert dict(profile.published)["STANet (paper)"] == round(100 * correct / profile.paper.clips, 2)
+    assert len(profile.published) == methods
+
+
 def test_an_offset_that_is_a_backslash_is_a_defect_that_can_be_excluded(trapped):
     name, tree = trapped
     if name != "casme":

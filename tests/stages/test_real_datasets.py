@@ -1,6 +1,7 @@
 """The pipeline on trees of the official datasets, outside the repository, brought in by `python -m pipeline use`."""
 
 import hashlib
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.stages.conftest import Workspace, copy_of, ran
 
 SIZES = {"clips": 6, "subjects": 2, "height": 80, "width": 72, "frames": (5, 8)}
 FRAMES = 3
-STAGES = ("index", "interpolate", "resize", "extract_flow", "aggregate")
+STAGES = ("index", "interpolate", "resize", "extract_flow", "aggregate", "report")
 
 
 def snapshot(folder: Path) -> dict[Path, tuple[int, int, bytes]]:
@@ -94,6 +95,16 @@ def test_every_stage_runs_on_the_adopted_dataset(studied):
     for layout in outputs:
         assert len(pd.read_csv(workspace.root / f"results/{layout}/predictions.csv")) == 6
     assert workspace.run("git", "status", "--porcelain") == ""
+
+
+def test_the_report_names_the_annotation_and_says_why_attention_is_not_scored(studied):
+    workspace, outputs, _ = studied
+    for layout in outputs:
+        page = workspace.read(f"results/{layout}/report.html").decode()
+        assert json.loads(workspace.read(f"results/{layout}/attention.json")).keys() == {"reason"}
+        sums = json.loads(workspace.read(f"data/{layout}/annotation.json"))
+        assert len(sums) == (layout != "smic") and all(value in page for value in sums.values())
+        assert "Faces are not shown" in page and "Table 1" in page
 
 
 def test_raw_data_is_not_written(studied, raw):

@@ -1,0 +1,81 @@
+"""Write the page on a study, its figures, and how well attention finds known motion."""
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+import pandas as pd
+import torch
+
+from pipeline import clipstore, introspection, paths, report, truth
+from pipeline import params as parameters
+from pipeline.datasets import DATASETS
+from pipeline.outputs import staged
+from stages.command import progress, stage
+
+_TEXT = {"clip": str, "subject": str, "label": str, "predicted": str}
+_DRAWING = ("jinja2", "matplotlib", "numpy", "pandas", "scipy", "torch")
+
+
+@stage
+def main() -> None:
+    """Each clip is shown to the network of the fold that held its subject out."""
+    params = parameters.load(paths.PARAMS)
+    name = params.dataset
+    predictions = pd.read_csv(paths.predictions(name), dtype=_TEXT)
+    folds = {subject: introspection.load(paths.model(name, subject)) for subject in params.folds}
+    sources = [paths.clips(name), paths.resized(name), paths.flow(name)]
+    sources += [paths.model(name, subject) for subject in params.folds]
+    sources += [paths.predictions(name), paths.metrics(name)]
+    known = None
+    if name == "synthetic" and params.face == "none":
+        sources.append(paths.truth(params.raw))
+        known = truth.read(
+            paths.truth(params.raw), list(predictions["clip"]), params.interpolation.frames, params.resize.size
+        )
+    torch.set_num_threads(params.train.threads)
+    with clipstore.reading(paths.resized(name)) as frames, clipstore.reading(paths.flow(name)) as flow:
+        row = {clip: number for number, clip in enumerate(clipstore.clip_names(flow))}
+        clipstore.rows_of(list(predictions["clip"]), list(row))
+        bar = progress(params, "report", "clip", len(predictions))
+        attention = {
+            clip.clip: introspection.attention(
+                folds[clip.subject][0], torch.tensor(flow["flow"][row[clip.clip]]), params.train.augmentation.crop
+            )
+            for clip in bar(predictions.itertuples())
+        }
+        study = report.Study(
+            params=params,
+            classes=json.loads(paths.classes(name).read_text()),
+            clips=pd.read_csv(paths.clips(name), dtype=_TEXT),
+            predictions=predictions,
+            metrics=json.loads(paths.metrics(name).read_text()),
+            per_subject=pd.read_csv(paths.per_subject(name), dtype=_TEXT),
+            curves={subject: pd.read_csv(paths.curve(name, subject)) for subject in params.folds},
+            devices={subject: description["device"] for subject, (_, description) in folds.items()},
+            trained_with={subject: description["versions"] for subject, (_, description) in folds.items()},
+            drawn_with={package: version(package) for package in _DRAWING},
+            estimator={key: value for key, value in sorted(flow["flow"].attrs.items())},
+            published=DATASETS[name].profile.published,
+            annotation=json.loads(paths.annotation(name).read_text()),
+            hashes={path.name if path.is_absolute() else path.as_posix(): _sha256(path) for path in sources},
+            attention=attention,
+            truth=known,
+            frames=lambda clip: frames["frames"][row[clip]],
+            flow=lambda clip: flow["flow"][row[clip]],
+        )
+        targets = [paths.report(name), paths.figures(name), paths.attention(name)]
+        with staged(paths.partial("report", name), *targets) as [page, folder, scores]:
+            report.write(study, page, folder, scores)
+    click.echo(f"{name}: {paths.report(name)}")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+if __name__ == "__main__":
+    main()
