@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import matrix_rate, peak_memory, seconds
-from pipeline import clipstore, fold, paths, training
+from pipeline import allocator, clipstore, fold, paths, training
 from pipeline import params as parameters
 from pipeline.augmentation import View
 from pipeline.device import resolve_device
@@ -108,6 +108,7 @@ class Speed(NamedTuple):
 
 def our_clips_per_second(params: Params, flow: fold.Flow, device: torch.device, **changes: object) -> Speed:
     """`training.train_fold`, by the time of its epochs."""
+    allocator.keep_freed_memory()
     settings = dataclasses.replace(fold.settings(params), epochs=EPOCHS + 1, every_view=False, **changes)
     ticks = [time.perf_counter()]
 

@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from pipeline import augmentation, clipstore, resume, stanet, training
+from pipeline import allocator, augmentation, clipstore, resume, stanet, training
 from pipeline.params import Params
 
 
@@ -120,6 +120,7 @@ def run(
     if split.empty:
         fold = training.Fold({}, np.empty((0, len(classes))), pd.DataFrame(columns=training.CURVE_COLUMNS))
         return _files({"classes": classes}, fold, test, classes)
+    allocator.keep_freed_memory()
     training.fix_arithmetic(
         params.train.threads, tf32=params.train.precision == "tf32", deterministic=params.train.deterministic
     )
