@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import matrix_rate, peak_memory, seconds
-from pipeline import allocator, clipstore, fold, paths, training
+from pipeline import allocator, clipstore, fold, params_file, paths, training
 from pipeline import params as parameters
 from pipeline.augmentation import View
 from pipeline.device import resolve_device
@@ -216,6 +216,11 @@ def measure_fold(params: Params, clips: int, device: torch.device, answer: multi
         answer.put((ticks[0] - start, np.diff(ticks).min(), peak_memory(device)))
 
 
+def _changed(values: dict[str, object]) -> Params:
+    """The parameters of params.yaml with some others."""
+    return parameters.parse(params_file.changed(paths.PARAMS, values)[0], paths.PARAMS)
+
+
 def _classes() -> list[str]:
     return [f"class {number}" for number in range(CLASSES)]
 
@@ -227,10 +232,9 @@ def _split(flow: fold.Flow, subject: str = "sub01") -> pd.DataFrame:
     return table.assign(role=np.where(table["subject"] == subject, "test", "train"))
 
 
-def growth(params: Params, device: torch.device) -> None:
+def growth(_: Params, device: torch.device) -> None:
     """Time and memory of a fold against the number of clips, one view of each per epoch."""
-    augment = dataclasses.replace(params.train.augmentation, views="random")
-    params = dataclasses.replace(params, train=dataclasses.replace(params.train, epochs=2, augmentation=augment))
+    params = _changed({"train.epochs": 3, "train.augmentation.views": "random"})
     start = time.perf_counter()
     process = multiprocessing.get_context("spawn").Process(target=time.time)
     process.start()
@@ -249,20 +253,19 @@ def growth(params: Params, device: torch.device) -> None:
         click.echo(f"{clips:>6}{first:>25.1f}{epoch:>10.2f}{1000 * epoch / shown:>13.1f}{peak:>10.2f}")
 
 
-def study(params: Params, device: torch.device) -> None:
+def study(_: Params, device: torch.device) -> None:
     """A study of the size of CASME II, fold after fold in one process, at every precision."""
-    augment = dataclasses.replace(params.train.augmentation, views="all")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "flow.h5")
         write_flow(path, STUDY)
         flow = fold.read_flow(path)
         for precision in ("float32", "tf32", "bf16"):
-            train = dataclasses.replace(params.train, epochs=30, lr=1e-5, precision=precision, augmentation=augment)
+            wanted = {"train.epochs": 30, "train.augmentation.views": "all", "train.precision": precision}
+            params = _changed(wanted)
             start = time.perf_counter()
             for number in range(SUBJECTS):
                 subject = f"sub{number + 1:02d}"
-                wanted = dataclasses.replace(params, train=train)
-                fold.run(wanted, subject, _classes(), _split(flow, subject), flow, device)
+                fold.run(params, subject, _classes(), _split(flow, subject), flow, device)
                 click.echo(f"{precision}: {number + 1} folds in {(time.perf_counter() - start) / 60:.1f} min")
 
 
