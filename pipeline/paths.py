@@ -6,6 +6,7 @@ All paths are relative to the root of the checkout, which is where DVC runs ever
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
+LOCK = Path("dvc.lock")
 SYNTHETIC = Path("data/raw/synthetic")
 
 

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
+from ruamel.yaml import YAML
 
 from pipeline import augmentation, faces, flow, frames, params_file, paths
 from pipeline import params as parameters
@@ -80,7 +81,9 @@ def use(
     if annotated is not None:
         annotated = _absolute(annotated if annotated.exists() else root / annotated)
     profile = DATASETS[name].profile
-    reading, foreign = _read(DATASETS[name], root, before, annotated)
+    last = {} if before.dataset == name else _last_run(name)
+    exclude = tuple(dict.fromkeys([*last.get("exclude", []), *before.exclude]))
+    reading, foreign = _read(DATASETS[name], root, exclude, annotated, another=before.dataset != name)
     sizes = _sizes(root, reading.table)
     _describe(profile, root, reading, sizes)
     values = {
@@ -89,10 +92,13 @@ def use(
         "annotation.file": _annotation_file(root, annotated),
         "annotation.sha256": sha256(annotated) if annotated and not annotated.is_relative_to(root) else "",
         "subjects": sorted(reading.table["subject"].unique()),
-        "exclude": [entry for entry in before.exclude if entry not in foreign],
+        "exclude": [entry for entry in exclude if entry not in foreign],
         "face": _face(name, root, reading.table),
         **_settings(profile, method),
     }
+    if before.dataset != name:
+        known = set(reading.table["clip"])
+        values["face_boxes"] = {clip: box for clip, box in last.get("face_boxes", {}).items() if clip in known}
     if values["exclude"]:
         click.echo(f"excluded in {paths.PARAMS}: {', '.join(values['exclude'])}")
     after = _adopt(before, values, check)
@@ -108,15 +114,25 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100, resolve() would follow links
 
 
-def _read(dataset: Dataset, root: Path, before: Params, annotated: Path | None) -> tuple[Reading, set[str]]:
-    """The copy's clips, and entries of `exclude` that were meant for another dataset."""
-    exclude = before.exclude
+def _last_run(name: str) -> dict[str, Any]:
+    """Parameters with which a dataset was last indexed and interpolated: dvc.lock keeps those of every dataset."""
+    if not paths.LOCK.exists():
+        return {}
+    stages = YAML(typ="safe", pure=True).load(paths.LOCK)["stages"]
+    runs = [stages.get(f"{stage}@{name}", {}) for stage in ("index", "interpolate")]
+    return {key: value for run in runs for key, value in run.get("params", {}).get("params.yaml", {}).items()}
+
+
+def _read(
+    dataset: Dataset, root: Path, exclude: tuple[str, ...], annotated: Path | None, another: bool
+) -> tuple[Reading, set[str]]:
+    """The copy's clips, and entries of `exclude` that were meant for the dataset before, if that was `another`."""
     try:
         try:
             return dataset.read(root, exclude, annotated), set()
         except UnusableRows as error:
             foreign = set(error.reading.unknown_exclusions)
-            if before.dataset == dataset.profile.name or not foreign:
+            if not another or not foreign:
                 raise
             exclude = tuple(entry for entry in exclude if entry not in foreign)
             return dataset.read(root, exclude, annotated), foreign
@@ -168,7 +184,7 @@ def _annotation_file(root: Path, annotated: Path | None) -> str:
 def _adopt(before: Params, values: dict[str, Any], check: bool) -> Params:
     """Write new values into params.yaml; gives its content then. Nothing is written if they are not valid together."""
     if before.dataset != values["dataset"]:
-        values["face_boxes"] = {}
+        values.setdefault("face_boxes", {})
         values["report.clips"] = []
     if before.held_out != "all" and not set(before.held_out) <= set(values["subjects"]):
         values["held_out"] = "all"

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import pytest
 from click.testing import CliRunner
+from ruamel.yaml import YAML
 
 from pipeline import params
 from pipeline.__main__ import main
@@ -201,6 +202,28 @@ def test_exclusions_stay_with_their_dataset(tiny, copy, trees):
     text = (tiny / "params.yaml").read_text().replace("exclude: []", "exclude: [s01/s01_typo_01]")
     (tiny / "params.yaml").write_text(text)
     assert "s01/s01_typo_01 is no clip" in use("smic", fails=True)
+
+
+def test_what_was_said_of_single_clips_comes_back_with_their_dataset(tiny, copy, trees):
+    (copy.root / copy.rows[0]["frames"]).rename(copy.root / "Cropped/sub01/gone")
+    gone, boxed = copy.rows[0]["clip"], copy.rows[1]["clip"]
+    text = (tiny / "params.yaml").read_text().replace("exclude: []", f"exclude: [{gone}]")
+    (tiny / "params.yaml").write_text(text)
+    use("casme2", "--from", copy.root)
+    text = (tiny / "params.yaml").read_text().replace("face_boxes: {}", f"face_boxes: {{{boxed}: [1, 2, 30, 40]}}")
+    (tiny / "params.yaml").write_text(text)
+    run = params.load(tiny / "params.yaml")
+    lock = {  # what `dvc repro` keeps of it
+        "index@casme2": {"params": {"params.yaml": {"exclude": list(run.exclude)}}},
+        "interpolate@casme2": {"params": {"params.yaml": {"face_boxes": {boxed: [1, 2, 30, 40]}}}},
+    }
+    YAML().dump({"schema": "2.0", "stages": lock}, tiny / "dvc.lock")
+    use("smic", "--from", trees["smic"].root)
+    other = params.load(tiny / "params.yaml")
+    assert other.exclude == () and other.face_boxes == {}
+    output = use("casme2", "--from", copy.root)
+    assert f"excluded in params.yaml: {gone}\n" in output and f"exclude: [] → [{gone}]" in output
+    assert params.load(tiny / "params.yaml") == run
 
 
 def test_the_folder_may_be_a_link_but_not_one_inside(tiny, copy, tmp_path):

@@ -35,13 +35,14 @@ def survey(root: Path) -> Tree:
     ------
     InputError
         There is no such folder, or linked folders are inside it: DVC follows a link when it reads a folder, but does
-        not notice when what is behind it changes. All of them are named.
+        not notice when what is behind it changes. Or folders cannot be read. All of them are named.
     """
     if not root.is_dir():
         raise InputError(f"raw: expected the folder of the dataset, found nothing at {root}")
     tree = Tree(root)
-    links = []
-    for name, folders, files in os.walk(root):
+    links: list[Path] = []
+    unreadable: list[OSError] = []
+    for name, folders, files in os.walk(root, onerror=unreadable.append):
         here = Path(name)
         links += [here / folder for folder in folders if (here / folder).is_symlink()]
         if any(part == _DEBRIS or part.startswith(".") for part in here.relative_to(root).parts):
@@ -53,6 +54,9 @@ def survey(root: Path) -> Tree:
         tree.spreadsheets.extend(
             here / file for file in files if Path(file).suffix.lower() in SPREADSHEETS and file[0] not in ".~"
         )
+    if unreadable:
+        names = ", ".join(sorted(f"{error.filename} ({error.strerror})" for error in unreadable))
+        raise InputError(f"{root}: expected folders that can be read, found: {names}. Change their permissions.")
     if links:
         raise InputError(
             f"{root}: expected plain folders, found links: {', '.join(map(str, sorted(links)))}. "

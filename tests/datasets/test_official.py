@@ -1,6 +1,8 @@
 """CASME, CASME II and SMIC as their owners ship them, with every trap that is known of."""
 
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -125,6 +127,20 @@ def test_a_smic_clip_in_both_spellings_is_a_duplicate_and_an_empty_one_is_named(
     assert "HS/s1/micro/negative/s1_ne_01: s01/s01_ne_01: the same clip is already in HS/s1/micro/neg" in message
     assert f"no frames in {second}" in message
     assert "s01/s01_joy_01: no frames in" in message
+
+
+def test_a_folder_that_cannot_be_read_is_named_and_not_passed_over(tmp_path, monkeypatch):
+    official.generate(tmp_path, "smic", clips=6, subjects=2)
+    closed, scandir = tmp_path / "HS/s2", os.scandir
+
+    def refuse(path):
+        if Path(path) == closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(InputError, match=rf"can be read, found: {closed} \(Permission denied\)"):
+        smic.read(tmp_path)
 
 
 def test_smic_has_no_annotation(tmp_path):
