@@ -222,7 +222,8 @@ def _find(given: str, onset: int | None, offset: int | None, params: Params) -> 
 
 def _clips(params: Params) -> pd.DataFrame | None:
     path = paths.clips(params.dataset)
-    return pd.read_csv(path, dtype={"clip": str, "subject": str, "frames": str}) if path.exists() else None
+    text = dict.fromkeys(("clip", "subject", "label", "frames"), str)  # also where they look like numbers
+    return pd.read_csv(path, dtype=text) if path.exists() else None
 
 
 def _in_folder(table: pd.DataFrame, path: Path, onset: int | None, offset: int | None, params: Params) -> pd.DataFrame:

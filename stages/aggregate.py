@@ -12,6 +12,8 @@ from pipeline.loso import join
 from pipeline.outputs import staged
 from stages.command import stage
 
+_TEXT = {"clip": str, "subject": str, "label": str, "predicted": str}  # also where they look like numbers
+
 
 @stage
 def main() -> None:
@@ -19,11 +21,9 @@ def main() -> None:
     params = parameters.load(paths.PARAMS)
     name = params.dataset
     classes = json.loads(paths.classes(name).read_text())
-    clips = pd.read_csv(paths.clips(name), dtype={"clip": str, "subject": str})
+    clips = pd.read_csv(paths.clips(name), dtype=_TEXT)
     # The subjects of params.yaml, not the files in the folder: folds of an earlier, longer list stay on disk.
-    folds = {
-        subject: pd.read_csv(paths.fold(name, subject), dtype={"clip": str, "subject": str}) for subject in params.folds
-    }
+    folds = {subject: pd.read_csv(paths.fold(name, subject), dtype=_TEXT) for subject in params.folds}
     predictions = join(clips[clips["subject"].isin(params.folds)], folds)
     if len(params.folds) < len(params.subjects):
         click.echo(
