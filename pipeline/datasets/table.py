@@ -33,6 +33,8 @@ FORM = annotation.Form(
 # Ids and subjects become names of files and of stages.
 _SUBJECT = re.compile(r"[A-Za-z0-9_-]+")
 _CLIP = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
+# What pandas takes for an empty cell when the stages read their tables.
+_NOTHING = {"NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None"}
 
 
 def read(root: Path, exclude: Iterable[str] = (), profile: Profile = PROFILE, annotated: Path | None = None) -> Reading:
@@ -67,7 +69,7 @@ def _samples(file: Path, tree: Tree) -> Iterator[Sample]:
     # HDF5 takes ids for paths: a clip cannot lie inside another.
     folders = {parent.as_posix() for row in rows for parent in Path(row.text("clip")).parents}
     for row in rows:
-        clip, subject = row.text("clip"), row.text("subject")
+        clip, subject, label = row.text("clip"), row.text("subject"), row.text("label").lower()
         onset, offset, length = row.number("onset"), row.number("offset"), row.text("n_frames")
         fault = ""
         if not _CLIP.fullmatch(clip) or clip in folders:
@@ -76,6 +78,8 @@ def _samples(file: Path, tree: Tree) -> Iterator[Sample]:
             )
         elif not _SUBJECT.fullmatch(subject):
             fault = f"expected a subject of letters, digits, `_`, `-`; found {subject!r}"
+        elif nothing := _NOTHING & {clip, subject, label}:
+            fault = f"expected names that cannot be taken for an empty cell; found {nothing.pop()!r}"
         elif not row.text("frames"):
             fault = "expected a folder in the column frames, found none"
         elif length and None not in (onset, offset) and row.number("n_frames") != offset - onset + 1:
@@ -83,7 +87,7 @@ def _samples(file: Path, tree: Tree) -> Iterator[Sample]:
         yield Sample(
             clip=clip or "?",
             subject=subject,
-            label=row.text("label").lower(),
+            label=label,
             onset=onset,
             apex=row.number("apex"),
             offset=offset,
