@@ -27,7 +27,7 @@ _PACKAGES = "torch", "numpy"  # whose versions stand in every model, beside Pyth
 
 
 class FlowMissing(Exception):
-    """The worker can reach no file with the flow of the study."""
+    """The worker can reach no file with the flow of the study; the message is where it was looked for last."""
 
 
 class OtherEnvironment(Exception):
@@ -148,7 +148,7 @@ def _flow(candidates: tuple[Path, ...], md5: str) -> fold.Flow:
     for path in candidates:
         if path.is_file() and _md5(path) == md5:
             return fold.read_flow(path)
-    raise FlowMissing
+    raise FlowMissing(f"{candidates[-1].parent} on {platform.node()}")
 
 
 def _sent(worker: Worker, md5: str) -> Path:
