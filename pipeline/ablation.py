@@ -13,7 +13,7 @@ import pandas as pd
 from ruamel.yaml import YAML
 from tqdm import tqdm
 
-from pipeline import experiments, folds, params_file, paths, table2
+from pipeline import experiments, folds, params_file, paths, table2, tables
 from pipeline import params as parameters
 from pipeline.errors import InputError
 from pipeline.fold_queue import Job
@@ -287,4 +287,4 @@ def _predictions(experiment: Experiment, base: str, dataset: str) -> pd.DataFram
     text = commit and experiments.output(paths.predictions(dataset), commit)
     if not text:
         raise InputError(f"the experiment {experiment.name} was removed during the run; run again")
-    return pd.read_csv(StringIO(text), dtype={"clip": str, "subject": str, "label": str, "predicted": str})
+    return tables.read(StringIO(text))

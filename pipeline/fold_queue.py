@@ -1,5 +1,6 @@
 """Folds at a Dask cluster: sent as text, watched, and handed back as bytes in the order in which they finish."""
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -101,15 +102,18 @@ def results(
     Raises
     ------
     InputError
-        A worker has other code or packages, or the scheduler is lost.
+        A worker has other code or packages, or no room for the flow; the flow was changed; or the scheduler is lost.
     """
     topic = f"folds-{uuid4()}"
     by_key: dict[Key, Job] = {}
     flow_is_sent = False
+    after_sending: set[Key] = set()
 
     def submit(job: Job) -> Future:
         key = f"{job.name}-{uuid4()}"
         by_key[key] = job
+        if flow_is_sent:
+            after_sending.add(key)
         return client.submit(
             _task(),
             *(job.params, job.subject, job.classes, job.split),
@@ -125,9 +129,13 @@ def results(
             if future.status == "finished":
                 yield job, outcome
             elif future.status == "error" and isinstance(error := future.exception(), FlowMissing):
+                if future.key in after_sending:  # it would be missing for ever
+                    raise InputError(
+                        f"expected flow.h5, which was sent there, in {error}; found none. Is this disk full? "
+                        "`--local-directory` gives a worker another folder"
+                    )
                 if not flow_is_sent:
-                    content = shared.flow.read_bytes()
-                    client.register_plugin(fold_worker.SentFlow(content, shared.flow_md5), name=topic)
+                    _send_flow(client, shared, topic)
                     flow_is_sent = True
                 queue.add(submit(job))
             elif future.status == "error":
@@ -140,6 +148,18 @@ def results(
             client.unsubscribe_topic(topic)
             if flow_is_sent:
                 client.unregister_worker_plugin(topic)
+
+
+def _send_flow(client: Client, shared: Shared, name: str) -> None:
+    """Send flow.h5 to all workers, also to those that join later, until the plugin `name` is removed."""
+    content = shared.flow.read_bytes()
+    if hashlib.md5(content).hexdigest() != shared.flow_md5:
+        raise InputError(f"{shared.flow} was changed while the folds were trained; run again")
+    try:
+        client.register_plugin(fold_worker.SentFlow(content, shared.flow_md5), name=name)
+    except OSError as error:
+        client.unregister_worker_plugin(name)
+        raise InputError(f"a worker cannot keep the flow that was sent to it: {error}") from error
 
 
 def _task() -> Callable[..., tuple[bytes, bytes, bytes]]:

@@ -14,11 +14,10 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-import pandas as pd
 import torch
 from distributed import Worker, WorkerPlugin, get_worker
 
-from pipeline import fold, paths
+from pipeline import fold, paths, tables
 from pipeline import params as parameters
 from pipeline.device import resolve_device
 
@@ -27,7 +26,7 @@ _PACKAGES = "torch", "numpy"  # whose versions stand in every model, beside Pyth
 
 
 class FlowMissing(Exception):
-    """The worker can reach no file with the flow of the study."""
+    """The worker can reach no file with the flow of the study; the message is where it was looked for last."""
 
 
 class OtherEnvironment(Exception):
@@ -114,7 +113,7 @@ def train(
         settings,
         subject,
         json.loads(classes),
-        pd.read_csv(io.StringIO(split), dtype=str),
+        tables.read(io.StringIO(split)),
         _flow((Path(flow), _sent(worker, flow_md5)), flow_md5),
         _device(settings.runtime.device, worker),
         progress=functools.partial(_watched, worker, worker.get_current_task(), topic),
@@ -148,7 +147,7 @@ def _flow(candidates: tuple[Path, ...], md5: str) -> fold.Flow:
     for path in candidates:
         if path.is_file() and _md5(path) == md5:
             return fold.read_flow(path)
-    raise FlowMissing
+    raise FlowMissing(f"{candidates[-1].parent} on {platform.node()}")
 
 
 def _sent(worker: Worker, md5: str) -> Path:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pipeline import faces, figures, flow, frames, introspection, paths, training, video
+from pipeline import faces, figures, flow, frames, introspection, paths, tables, training, video
 from pipeline import params as parameters
 from pipeline.errors import InputError
 from pipeline.introspection import Attention
@@ -222,7 +222,7 @@ def _find(given: str, onset: int | None, offset: int | None, params: Params) -> 
 
 def _clips(params: Params) -> pd.DataFrame | None:
     path = paths.clips(params.dataset)
-    return pd.read_csv(path, dtype={"clip": str, "subject": str, "frames": str}) if path.exists() else None
+    return tables.read(path) if path.exists() else None
 
 
 def _in_folder(table: pd.DataFrame, path: Path, onset: int | None, offset: int | None, params: Params) -> pd.DataFrame:

@@ -67,8 +67,6 @@ def bootstrap_intervals(
         a label that is none of `classes`, or the confidence is not between 0 and 1.
     """
     _check_confidence(confidence)
-    if resamples < 1:
-        raise ValueError(f"expected at least 1 resample, got {resamples}")
     confusions = np.stack(
         [
             metrics.confusion_matrix(clips["label"], clips["predicted"], classes)
@@ -78,13 +76,10 @@ def bootstrap_intervals(
     )  # (S, K, K)
     if confusions.sum() == 0:
         raise ValueError("no predictions to resample")
-    if len(confusions) < 2:
-        raise ValueError("expected predictions for at least 2 subjects, got 1: it says nothing about others")
-    draws = np.random.default_rng(seed).integers(len(confusions), size=(resamples, len(confusions)))
+    draws = _draws(len(confusions), seed, resamples)
     times = np.stack([(draws == subject).sum(axis=1) for subject in range(len(confusions))], axis=1)  # (resamples, S)
     scores = pd.DataFrame([metrics.scores(summed) for summed in np.tensordot(times, confusions, axes=1)])
-    tail = (1 - confidence) / 2
-    return {name: tuple(np.quantile(scores[name], [tail, 1 - tail]).tolist()) for name in scores}
+    return {name: _middle(scores[name], confidence) for name in scores}
 
 
 def mean_interval(
@@ -103,28 +98,19 @@ def mean_interval(
         (N,), one per clip.
     subjects
         N names.
-    seed
-        Of the draws.
-    resamples
-        How many.
-    confidence
-        Between 0 and 1.
+    seed, resamples, confidence
+        As there.
 
     Raises
     ------
     ValueError
-        There are fewer than two subjects, or the confidence is not between 0 and 1.
+        There are fewer than two subjects or one resample, or the confidence is not between 0 and 1.
     """
     _check_confidence(confidence)
     groups = pd.DataFrame({"value": np.asarray(values, float), "subject": list(subjects)}).groupby("subject")["value"]
     sums, sizes = groups.sum().to_numpy(), groups.size().to_numpy()
-    if len(sums) < 2:
-        raise ValueError(f"expected values of at least 2 subjects, got {len(sums)}")
-    draws = np.random.default_rng(seed).integers(len(sums), size=(resamples, len(sums)))
-    means = sums[draws].sum(axis=1) / sizes[draws].sum(axis=1)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return float(low), float(high)
+    draws = _draws(len(sums), seed, resamples)
+    return _middle(sums[draws].sum(axis=1) / sizes[draws].sum(axis=1), confidence)
 
 
 def mcnemar(first_correct: ArrayLike, second_correct: ArrayLike) -> float:
@@ -152,6 +138,22 @@ def mcnemar(first_correct: ArrayLike, second_correct: ArrayLike) -> float:
         raise ValueError("no clips to compare")
     won, lost = int((~first & second).sum()), int((first & ~second).sum())
     return float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
+
+
+def _draws(subjects: int, seed: int, resamples: int) -> np.ndarray:
+    """Numbers of subjects, drawn with replacement: int (resamples, subjects)."""
+    if resamples < 1:
+        raise ValueError(f"expected at least 1 resample, got {resamples}")
+    if subjects < 2:
+        raise ValueError(f"expected at least 2 subjects, got {subjects}: one says nothing about others")
+    return np.random.default_rng(seed).integers(subjects, size=(resamples, subjects))
+
+
+def _middle(values: ArrayLike, confidence: float) -> Interval:
+    """The quantiles that leave out as much below as above."""
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return float(low), float(high)
 
 
 def _check_confidence(confidence: float) -> None:

@@ -3,17 +3,13 @@
 import json
 
 import click
-import pandas as pd
 import torch
 
-from pipeline import metrics, paths
+from pipeline import metrics, paths, tables
 from pipeline import params as parameters
 from pipeline.loso import join
 from pipeline.outputs import staged
 from stages.command import stage
-
-# Labels, too, are text that may look like numbers.
-_TEXT = {"clip": str, "subject": str, "label": str, "predicted": str}
 
 
 @stage
@@ -22,9 +18,9 @@ def main() -> None:
     params = parameters.load(paths.PARAMS)
     name = params.dataset
     classes = json.loads(paths.classes(name).read_text())
-    clips = pd.read_csv(paths.clips(name), dtype=_TEXT)
+    clips = tables.read(paths.clips(name))
     # The subjects of params.yaml, not the files in the folder: folds of an earlier, longer list stay on disk.
-    folds = {subject: pd.read_csv(paths.fold(name, subject), dtype=_TEXT) for subject in params.folds}
+    folds = {subject: tables.read(paths.fold(name, subject)) for subject in params.folds}
     predictions = join(clips[clips["subject"].isin(params.folds)], folds)
     if len(params.folds) < len(params.subjects):
         click.echo(

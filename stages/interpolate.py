@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from pipeline import clipstore, faces, paths, video
+from pipeline import clipstore, faces, paths, tables, video
 from pipeline import params as parameters
 from pipeline.errors import InputError
 from pipeline.outputs import staged
@@ -20,7 +20,7 @@ from stages.command import progress, stage
 def main() -> None:
     """Linear interpolation in time (section 4.1), one clip in memory at a time."""
     params = parameters.load(paths.PARAMS)
-    clips = pd.read_csv(paths.clips(params.dataset), dtype={"clip": str, "frames": str})
+    clips = tables.read(paths.clips(params.dataset))
     boxes = _boxes(params, clips) if params.face == "crop" else {}
     bar = progress(params, "interpolate", "clip", len(clips))
 

@@ -6,16 +6,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 import click
-import pandas as pd
 import torch
 
-from pipeline import clipstore, introspection, paths, report, truth
+from pipeline import clipstore, introspection, paths, report, tables, truth
 from pipeline import params as parameters
 from pipeline.datasets import DATASETS
 from pipeline.outputs import staged
 from stages.command import progress, stage
 
-_TEXT = {"clip": str, "subject": str, "label": str, "predicted": str}
 _DRAWING = ("jinja2", "matplotlib", "numpy", "pandas", "scipy", "torch")
 
 
@@ -24,7 +22,7 @@ def main() -> None:
     """Each clip is shown to the network of the fold that held its subject out."""
     params = parameters.load(paths.PARAMS)
     name = params.dataset
-    predictions = pd.read_csv(paths.predictions(name), dtype=_TEXT)
+    predictions = tables.read(paths.predictions(name))
     folds = {subject: introspection.load(paths.model(name, subject)) for subject in params.folds}
     sources = [paths.clips(name), paths.resized(name), paths.flow(name)]
     sources += [paths.model(name, subject) for subject in params.folds]
@@ -49,11 +47,11 @@ def main() -> None:
         study = report.Study(
             params=params,
             classes=json.loads(paths.classes(name).read_text()),
-            clips=pd.read_csv(paths.clips(name), dtype=_TEXT),
+            clips=tables.read(paths.clips(name)),
             predictions=predictions,
             metrics=json.loads(paths.metrics(name).read_text()),
-            per_subject=pd.read_csv(paths.per_subject(name), dtype=_TEXT),
-            curves={subject: pd.read_csv(paths.curve(name, subject)) for subject in params.folds},
+            per_subject=tables.read(paths.per_subject(name)),
+            curves={subject: tables.read(paths.curve(name, subject)) for subject in params.folds},
             devices={subject: description["device"] for subject, (_, description) in folds.items()},
             trained_with={subject: description["versions"] for subject, (_, description) in folds.items()},
             drawn_with={package: version(package) for package in _DRAWING},

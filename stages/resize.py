@@ -1,8 +1,6 @@
 """Resize every frame to S x S pixels."""
 
-import pandas as pd
-
-from pipeline import clipstore, paths, video
+from pipeline import clipstore, paths, tables, video
 from pipeline import params as parameters
 from pipeline.outputs import staged
 from stages.command import progress, stage
@@ -12,7 +10,7 @@ from stages.command import progress, stage
 def main() -> None:
     """Resize with antialiasing (section 4.1), one clip in memory at a time."""
     params = parameters.load(paths.PARAMS)
-    clips = list(pd.read_csv(paths.clips(params.dataset), dtype={"clip": str})["clip"])
+    clips = list(tables.read(paths.clips(params.dataset))["clip"])
     bar = progress(params, "resize", "clip", len(clips))
     target = paths.resized(params.dataset)
     with (

@@ -3,9 +3,8 @@
 import json
 
 import click
-import pandas as pd
 
-from pipeline import fold, paths, resume
+from pipeline import fold, paths, resume, tables
 from pipeline import params as parameters
 from pipeline.device import resolve_device
 from pipeline.outputs import staged
@@ -19,7 +18,7 @@ def main(subject: str) -> None:
     params = parameters.load(paths.PARAMS)
     name = params.dataset
     classes = json.loads(paths.classes(name).read_text())
-    split = pd.read_csv(paths.split(name, subject), dtype=str)
+    split = tables.read(paths.split(name, subject))
     if split.empty:
         click.echo(f"train: {subject} is not in held_out, nothing to train")
     flow = fold.read_flow(paths.flow(name))

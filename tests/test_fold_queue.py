@@ -182,6 +182,32 @@ def test_flow_that_workers_cannot_read_is_sent_to_each_and_removed_again(cluster
     assert held == {"a", "b"}
 
 
+def test_flow_that_cannot_be_sent_is_one_clear_error(cluster, study, tmp_path):
+    cluster.worker("a")()
+    shared = study.shared(ElsewhereNothing(study.flow))
+    with cluster.client() as client:
+        client.wait_for_workers(1, timeout=PATIENCE)
+        changed = ElsewhereNothing(tmp_path / "flow.h5")
+        changed.write_bytes(b"another flow")
+        with pytest.raises(InputError, match=r"flow\.h5 was changed while the folds were trained"):
+            collect(client, study.jobs(), shared._replace(flow=changed))
+        [folder] = client.run(lambda dask_worker: dask_worker.local_directory).values()
+        (Path(folder) / f"{shared.flow_md5}.h5").symlink_to("/dev/full")
+        with pytest.raises(InputError, match=r"cannot keep the flow that was sent to it.*No space left"):
+            collect(client, study.jobs(), shared)
+
+
+def test_flow_that_a_worker_has_lost_is_not_waited_for(cluster, study):
+    start = cluster.worker("a")
+    module = cluster.folder / "a/pipeline/fold_worker.py"
+    module.write_text(module.read_text().replace(".write_bytes(self._content)", ".touch()"))
+    start()
+    shared = study.shared(ElsewhereNothing(study.flow))
+    shared.environment.pop("pipeline/fold_worker.py")
+    with cluster.client() as client, pytest.raises(InputError, match=r"sent there, in .*/a/local/.*; found none"):
+        collect(client, study.jobs(), shared)
+
+
 def test_a_fold_that_fails_does_not_stop_the_others(cluster, study):
     cluster.worker("a")()
     good, bad = study.jobs(subjects=["s1", "s2"])

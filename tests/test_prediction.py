@@ -41,6 +41,12 @@ def test_other_frames_of_a_clip_are_still_of_its_subject(params):
     assert (clip.subject, clip.onset, clip.offset) == ("sub02", 10, 30)
 
 
+def test_labels_may_be_numbers(params):
+    path = Path("data/casme/clips.csv")
+    path.write_text(path.read_text().replace("tense", "1").replace("disgust", "2"))
+    assert prediction._find("sub02/EP02_1-8", None, None, params).label == "2"
+
+
 def test_clips_that_share_a_folder_are_told_apart_by_their_frames(params):
     with pytest.raises(InputError, match=r"found 2 .*sub01/EP01_5-73, sub01/EP01_5-95.*--onset"):
         prediction._find("raw/sub01/EP01_5", None, None, params)

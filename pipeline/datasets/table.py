@@ -33,8 +33,6 @@ FORM = annotation.Form(
 # Ids and subjects become names of files and of stages.
 _SUBJECT = re.compile(r"[A-Za-z0-9_-]+")
 _CLIP = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
-# What pandas takes for an empty cell when a stage reads its tables.
-_MISSING = {"NA", "N/A", "NULL", "NaN", "None", "n/a", "nan", "null", "-NaN", "-nan"}
 
 
 def read(root: Path, exclude: Iterable[str] = (), profile: Profile = PROFILE, annotated: Path | None = None) -> Reading:
@@ -78,8 +76,6 @@ def _samples(file: Path, tree: Tree) -> Iterator[Sample]:
             )
         elif not _SUBJECT.fullmatch(subject):
             fault = f"expected a subject of letters, digits, `_`, `-`; found {subject!r}"
-        elif words := sorted({clip, subject, row.text("label").lower(), row.text("frames")} & _MISSING):
-            fault = f"expected another name than {', '.join(words)}, which stands for a missing value"
         elif not row.text("frames"):
             fault = "expected a folder in the column frames, found none"
         elif length and None not in (onset, offset) and row.number("n_frames") != offset - onset + 1:

@@ -1,4 +1,4 @@
-"""The scores of a dataset whose names all look like numbers."""
+"""The scores of a dataset whose names look like something else."""
 
 import json
 import shutil
@@ -8,32 +8,31 @@ import pandas as pd
 import torch
 from click.testing import CliRunner
 
+from pipeline import paths
 from stages.aggregate import main
 from tests.tiny import shrink
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_names_that_look_like_numbers_stay_text(tmp_path, monkeypatch):
+def test_names_that_look_like_numbers_or_empty_cells_stay_text(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", tmp_path)
-    shrink(tmp_path / "params.yaml", {"dataset": "table", "raw": "/data/table", "subjects": ["006", "007"]})
+    shrink(tmp_path / "params.yaml", {"dataset": "table", "raw": "/data/table", "subjects": ["007", "NA"]})
     for folder in ("data/table", "models/table", "results/table/folds"):
         Path(folder).mkdir(parents=True)
-    clips = pd.DataFrame({"clip": ["0061", "0071"], "subject": ["006", "007"], "label": ["1", "02"]})
-    clips.to_csv("data/table/clips.csv", index=False)
-    Path("data/table/classes.json").write_text('["02", "1"]')
-    for _, clip in clips.groupby("subject"):
-        subject = clip["subject"].item()
-        clip.assign(predicted="1", p_02=0.25, p_1=0.75).to_csv(f"results/table/folds/{subject}.csv", index=False)
-        with Path(f"models/table/{subject}.pt").open("wb") as stream:
-            torch.save({"device": "cpu"}, stream)
+    clips = pd.DataFrame({"clip": ["0071", "0072"], "subject": ["007", "NA"], "label": ["02", "null"]})
+    clips.to_csv(paths.clips("table"), index=False)
+    paths.classes("table").write_text('["02", "null"]')
+    for subject, rows in clips.groupby("subject"):
+        rows.assign(predicted="null", p_02=0.25, p_null=0.75).to_csv(paths.fold("table", subject), index=False)
+        torch.save({"device": "cpu"}, paths.model("table", subject))
     result = CliRunner().invoke(main)
     assert result.exit_code == 0, result.output
-    assert Path("results/table/predictions.csv").read_text().splitlines() == [
-        "clip,subject,label,predicted,p_02,p_1",
-        "0061,006,1,1,0.25,0.75",
-        "0071,007,02,1,0.25,0.75",
+    assert paths.predictions("table").read_text().splitlines() == [
+        "clip,subject,label,predicted,p_02,p_null",
+        "0071,007,02,null,0.25,0.75",
+        "0072,NA,null,null,0.25,0.75",
     ]
-    assert Path("results/table/confusion.csv").read_text() == "actual,predicted\n1,1\n02,1\n"
-    assert json.loads(Path("results/table/metrics.json").read_text())["accuracy"] == 0.5
+    assert paths.confusion("table").read_text() == "actual,predicted\n02,null\nnull,null\n"
+    assert json.loads(paths.metrics("table").read_text())["accuracy"] == 0.5
