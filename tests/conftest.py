@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 COLUMNS = (
     "Subject",
@@ -18,6 +19,12 @@ COLUMNS = (
     "Action Units",
     "Estimated Emotion",
 )
+
+
+def pytest_configure(config):
+    """Tests that run side by side share the cores."""
+    workers = getattr(config, "workerinput", {"workercount": 1})["workercount"]
+    torch.set_num_threads(max(1, torch.get_num_threads() // workers))
 
 
 class Casme2Tree:

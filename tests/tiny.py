@@ -10,7 +10,7 @@ TINY = {
     "synthesize": {"subjects": 3, "clips": 9, "height": 80, "width": 72, "frames": [20, 24]},
     "resize": {"size": 64},
     "model": {"pooling": 1},
-    "train": {"epochs": 2, "augmentation": {"crop": 56}},
+    "train": {"epochs": 2, "threads": 1, "augmentation": {"crop": 56}},  # threads: tests run side by side
 }
 
 
