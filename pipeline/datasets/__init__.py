@@ -34,16 +34,7 @@ def _read_synthetic(root: Path, exclude: Iterable[str], profile: Profile, annota
 _SYNTHETIC = Profile(
     name="synthetic",
     classes=LAYOUTS["casme2"].classes,
-    settings=Settings(
-        epochs=40,
-        lr=1e-3,
-        weight_decay=1e-4,
-        lambda_=1e-8,
-        scales=(0.9, 1.0, 1.1),
-        horizontal_flip=False,
-        views="random",
-        flow="dis",
-    ),
+    settings=Settings(epochs=40, scales=(0.9, 1.0, 1.1), lr=1e-3, views="random", flow="dis"),
 )
 
 DATASETS = {

@@ -16,16 +16,7 @@ PROFILE = Profile(
     name="casme",
     classes=("disgust", "repression", "surprise", "tense"),
     left_out=("amusement", "contempt", "fear", "happiness", "others", "sadness"),
-    settings=Settings(
-        epochs=60,
-        lr=1e-5,
-        weight_decay=1e-4,
-        lambda_=1e-8,
-        scales=(0.9, 1.0, 1.1),
-        horizontal_flip=False,
-        views="all",
-        flow="flownet2",
-    ),
+    settings=Settings(epochs=60, scales=(0.9, 1.0, 1.1)),
     paper=Counts(clips=171, subjects=19),
     published=(
         ("DiSTLBP-RIP", 64.33),

@@ -16,16 +16,7 @@ PROFILE = Profile(
     name="casme2",
     classes=("disgust", "happiness", "others", "repression", "surprise"),
     left_out=("fear", "sadness"),
-    settings=Settings(
-        epochs=30,
-        lr=1e-5,
-        weight_decay=1e-4,
-        lambda_=1e-8,
-        scales=(0.9, 1.0, 1.1),
-        horizontal_flip=False,
-        views="all",
-        flow="flownet2",
-    ),
+    settings=Settings(epochs=30, scales=(0.9, 1.0, 1.1)),
     paper=Counts(clips=246, subjects=26),
     published=(
         ("CNN+LSTM", 60.98),

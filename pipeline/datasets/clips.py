@@ -15,16 +15,16 @@ COLUMNS = ("clip", "subject", "label", "onset", "apex", "offset", "n_frames", "f
 
 @dataclass(frozen=True)
 class Settings:
-    """How a dataset is studied, key by key of params.yaml."""
+    """How a dataset is studied, key by key of params.yaml; the paper's, as far as they are the same for all of its."""
 
     epochs: int
-    lr: float
-    weight_decay: float
-    lambda_: float
-    scales: tuple[float, ...]
-    horizontal_flip: bool
-    views: str
-    flow: str
+    scales: tuple[float, ...] = (1.0,)
+    horizontal_flip: bool = False
+    lr: float = 1e-5
+    weight_decay: float = 1e-4
+    lambda_: float = 1e-8
+    views: str = "all"
+    flow: str = "flownet2"
 
 
 @dataclass(frozen=True)

@@ -16,16 +16,7 @@ from pipeline.errors import InputError
 PROFILE = Profile(
     name="smic",
     classes=("negative", "positive", "surprise"),
-    settings=Settings(
-        epochs=100,
-        lr=1e-5,
-        weight_decay=1e-4,
-        lambda_=1e-8,
-        scales=(1.0,),
-        horizontal_flip=True,
-        views="all",
-        flow="flownet2",
-    ),
+    settings=Settings(epochs=100, horizontal_flip=True),
     paper=Counts(clips=164, subjects=16),
     published=(
         ("HSTLBP-IP", 60.37),

@@ -12,16 +12,7 @@ PROFILE = Profile(
     name="table",
     classes=(),  # whichever are found
     # As for CASME II, which most datasets resemble.
-    settings=Settings(
-        epochs=30,
-        lr=1e-5,
-        weight_decay=1e-4,
-        lambda_=1e-8,
-        scales=(0.9, 1.0, 1.1),
-        horizontal_flip=False,
-        views="all",
-        flow="flownet2",
-    ),
+    settings=Settings(epochs=30, scales=(0.9, 1.0, 1.1)),
 )
 
 FORM = annotation.Form(
