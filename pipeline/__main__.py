@@ -3,6 +3,7 @@
 Each command imports what it needs itself, so that none waits for the packages of another.
 """
 
+import sys
 from pathlib import Path
 
 import click
@@ -11,13 +12,20 @@ from pipeline.errors import InputError
 
 
 class _Commands(click.Group):
-    """A group whose commands end with the message of an InputError, without a traceback."""
+    """A group whose commands end with one message where input or environment is wrong, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
         except InputError as error:
             raise click.ClickException(str(error)) from error
+        except ModuleNotFoundError as error:
+            if error.name.startswith("pipeline"):
+                raise
+            raise click.ClickException(
+                f"expected the environment of this project, but {sys.executable} has no {error.name}. Activate it: "
+                ". .venv/bin/activate (`make repro` sets it up)"
+            ) from error
 
 
 @click.group(cls=_Commands)

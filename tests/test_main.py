@@ -98,3 +98,18 @@ def test_the_module_is_a_command_and_help_imports_no_torch():
     output = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "python -m pipeline [OPTIONS] COMMAND" in output and "weights" in output
     assert output.endswith("False\n")
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("cv2", f"Error: expected the environment of this project, but {sys.executable} has no cv2. Activate it"),
+        ("pipeline.study", "Traceback"),
+    ],
+)
+def test_an_environment_without_the_packages_is_one_clear_error(missing, message):
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None; from pipeline.__main__ import main; main(['use', 'synthetic'])"
+    )
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert process.returncode == 1 and process.stderr.startswith(message)
