@@ -85,7 +85,7 @@ def clip_attention(
         float (T,), motion energy as it was made, pixels per frame, where it is known.
     """
     flow = np.asarray(flow, np.float32)
-    count = len(flow)
+    count, size = len(flow), flow.shape[-1]
     rows = -(-count // _TILES)
     speed = np.hypot(flow[:, 0], flow[:, 1])
     fastest = float(np.quantile(speed, 0.995))
@@ -97,16 +97,19 @@ def clip_attention(
         figure.suptitle(title, fontsize=12)
         grid = figure.add_gridspec(len(heights), _TILES + 1, height_ratios=heights)
         limits = (attention.mask.min(), attention.mask.max()) if masks else None
-        for i in range(count):
-            row, column = divmod(i, _TILES)
-            axes = _picture(figure, grid[row * (1 + masks), column], flow_colours(flow[i], fastest))
-            weight = "" if attention.weights is None else f"\n{attention.weights[i]:.4f}"
-            axes.set_title(f"{i + 1}{weight}", fontsize=9)
-            if column == 0:
-                axes.text(-0.08, 1.04, "flow frame" + "\nweight" * bool(weight), transform=axes.transAxes, ha="right")
+        named = attention.weights is not None
+        for row in range(rows):
+            shown = range(row * _TILES, min(count, (row + 1) * _TILES))
+            axes = figure.add_subplot(grid[row * (1 + masks), :_TILES])
+            lefts = _side_by_side(axes, [flow_colours(flow[i], fastest) for i in shown], _TILES)
+            axes.text(-0.08 * size, -0.04 * size, "flow frame" + "\nweight" * named, ha="right")
+            for i, left in zip(shown, lefts, strict=True):
+                weight = f"\n{attention.weights[i]:.4f}" if named else ""
+                axes.text(left + size / 2, -0.04 * size, f"{i + 1}{weight}", ha="center")
             if masks:
-                axes = _picture(figure, grid[row * 2 + 1, column], _grey(frames[i]))
-                image = _lay(axes, attention.grid.over_frame(attention.mask[i]), attention.grid, limits)
+                axes = figure.add_subplot(grid[row * 2 + 1, :_TILES])
+                for i, left in zip(shown, _side_by_side(axes, [_grey(frames[i]) for i in shown], _TILES), strict=True):
+                    image = _lay(axes, attention.grid.over_frame(attention.mask[i]), attention.grid, limits, left)
         _wheel_key(figure.add_subplot(grid[0, _TILES]), fastest)
         if masks:
             scale = figure.add_subplot(grid[1, _TILES])
@@ -116,11 +119,22 @@ def clip_attention(
     return figure
 
 
-def _picture(figure: Figure, cell: object, image: np.ndarray) -> Axes:
-    axes = figure.add_subplot(cell)
-    axes.imshow(image, interpolation="bilinear")
+def _side_by_side(axes: Axes, pictures: Sequence[np.ndarray], columns: int) -> list[float]:
+    """Pictures (S, S, 3) in a row with room for `columns`; gives the x of the left edge of each, in pixels.
+
+    One `Axes` for all: laying out one for each would take most of the time of a report.
+    """
+    size = len(pictures[0])
+    lefts = [1.08 * size * column - 0.5 for column in range(columns)]
+    for picture, left in zip(pictures, lefts, strict=False):
+        axes.imshow(picture, interpolation="bilinear", extent=_extent(size, left))
+    axes.set(xlim=(lefts[0], lefts[-1] + size), ylim=(size - 0.5, -0.5))
     axes.set_axis_off()
-    return axes
+    return lefts[: len(pictures)]
+
+
+def _extent(size: int, left: float) -> tuple[float, float, float, float]:
+    return left, left + size, size - 0.5, -0.5
 
 
 def _grey(frame: np.ndarray) -> np.ndarray:
@@ -128,11 +142,13 @@ def _grey(frame: np.ndarray) -> np.ndarray:
     return np.repeat(np.rint(frame.mean(axis=-1, keepdims=True)).astype(np.uint8), 3, axis=-1)
 
 
-def _lay(axes: Axes, field: np.ndarray, grid: Grid, limits: tuple[float, float]) -> object:
-    """A field (S, S) over the frame that is drawn in `axes`; the border is that of the network's input."""
-    image = axes.imshow(field, cmap="viridis", alpha=0.6, vmin=limits[0], vmax=limits[1])
-    edge = grid.corner - 0.5
-    axes.add_patch(Rectangle((edge, edge), grid.crop, grid.crop, fill=False, edgecolor="white", linewidth=0.8))
+def _lay(axes: Axes, field: np.ndarray, grid: Grid, limits: tuple[float, float], left: float = -0.5) -> object:
+    """A field (S, S) over the frame that is drawn from `left` on; the border is that of the network's input."""
+    image = axes.imshow(
+        field, cmap="viridis", alpha=0.6, vmin=limits[0], vmax=limits[1], extent=_extent(len(field), left)
+    )
+    corner = left + grid.corner, grid.corner - 0.5
+    axes.add_patch(Rectangle(corner, grid.crop, grid.crop, fill=False, edgecolor="white", linewidth=0.8))
     return image
 
 
@@ -451,17 +467,14 @@ def strips(examples: Sequence[tuple[str, Sequence[np.ndarray]]], pictures: int =
         parts = figure.subfigures(len(examples), 1, squeeze=False)[:, 0]
         for part, (title, shown) in zip(parts, examples, strict=True):
             part.suptitle(title, x=0.005, ha="left", fontsize=9)
-            for row, strip in zip(part.subplots(len(shown), pictures, squeeze=False), shown, strict=True):
-                for axes, number in zip(
-                    row, np.rint(np.linspace(0, len(strip) - 1, pictures)).astype(int), strict=True
-                ):
-                    axes.imshow(strip[number])
-                    axes.set_axis_off()
+            for axes, strip in zip(part.subplots(len(shown), 1, squeeze=False)[:, 0], shown, strict=True):
+                numbers = np.rint(np.linspace(0, len(strip) - 1, pictures)).astype(int)
+                lefts = _side_by_side(axes, [strip[number] for number in numbers], pictures)
+                for number, left in zip(numbers, lefts, strict=True):
                     axes.text(
-                        0.03,
-                        0.04,
+                        left + 0.03 * strip.shape[1],
+                        0.96 * strip.shape[1],
                         number + 1,
-                        transform=axes.transAxes,
                         fontsize=7,
                         color="white",
                         bbox={"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 1.5},
