@@ -77,20 +77,22 @@ def test_the_confusion_matrix_shows_shares_of_rows_and_counts():
 
 
 def test_a_mask_is_drawn_over_the_pixels_of_its_frame():
-    """Frame and mask share one coordinate system; the maximum of the mask is over the centre of its position."""
+    """Frame and mask share one place; the maximum of the mask is over the centre of its position."""
     frames, flow = clip(2)
     mask = np.zeros((2, 4, 4), np.float32)
-    mask[0, 1, 2] = 1
-    shown = attention(2)._replace(mask=mask)
-    figure = figures.clip_attention(frames, flow, shown, "title")
-    [axes] = [axes for axes in figure.axes if len(axes.images) == 2 and np.nanmax(axes.images[1].get_array()) == 1]
-    face, over = axes.images
-    np.testing.assert_array_equal(np.asarray(face.get_array())[..., 0], np.rint(frames[0].mean(axis=-1)))
-    assert list(face.get_extent()) == list(over.get_extent()) and face.origin == over.origin
-    peak = np.unravel_index(np.nanargmax(np.ma.filled(over.get_array(), np.nan)), (40, 40))
-    assert peak == (GRID.centres(4)[1], GRID.centres(4)[2])
-    [border] = axes.patches
-    assert border.get_bbox().bounds == (3.5, 3.5, 32, 32)
+    mask[0, 1, 2] = mask[1, 3, 0] = 1
+    figure = figures.clip_attention(frames, flow, attention(2)._replace(mask=mask), "title")
+    [axes] = [axes for axes in figure.axes if axes.patches and axes.images]
+    pictures = list(zip(frames[:2], axes.images[:2], axes.images[2:], axes.patches, [(1, 2), (3, 0)], strict=True))
+    for frame, face, over, border, (row, column) in pictures:
+        np.testing.assert_array_equal(np.asarray(face.get_array())[..., 0], np.rint(frame.mean(axis=-1)))
+        left, right, bottom, top = face.get_extent()
+        assert list(over.get_extent()) == [left, right, bottom, top] and face.origin == over.origin
+        assert (right - left, bottom, top) == (40, 39.5, -0.5)  # one unit is a pixel
+        peak = np.unravel_index(np.nanargmax(np.ma.filled(over.get_array(), np.nan)), (40, 40))
+        assert peak == (GRID.centres(4)[row], GRID.centres(4)[column])
+        assert border.get_bbox().bounds == (left + 4, 3.5, 32, 32)
+    assert pictures[0][1].get_extent()[1] < pictures[1][1].get_extent()[0]  # side by side
 
 
 def test_every_flow_frame_has_its_number_and_its_weight():
