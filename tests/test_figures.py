@@ -80,10 +80,10 @@ def test_a_mask_is_drawn_over_the_pixels_of_its_frame():
     """Frame and mask share one place; the maximum of the mask is over the centre of its position."""
     frames, flow = clip(2)
     mask = np.zeros((2, 4, 4), np.float32)
-    mask[0, 1, 2] = mask[1, 3, 0] = 1
+    mask[0, 1, 2] = mask[1, 2, 1] = 1
     figure = figures.clip_attention(frames, flow, attention(2)._replace(mask=mask), "title")
     [axes] = [axes for axes in figure.axes if axes.patches and axes.images]
-    pictures = list(zip(frames[:2], axes.images[:2], axes.images[2:], axes.patches, [(1, 2), (3, 0)], strict=True))
+    pictures = list(zip(frames[:2], axes.images[:2], axes.images[2:], axes.patches, [(1, 2), (2, 1)], strict=True))
     for frame, face, over, border, (row, column) in pictures:
         np.testing.assert_array_equal(np.asarray(face.get_array())[..., 0], np.rint(frame.mean(axis=-1)))
         left, right, bottom, top = face.get_extent()
