@@ -24,14 +24,13 @@ FOLDS = (sys.executable, "-m", "pipeline", "folds")
 # All folds in one process, without DVC, without writing anything.
 TRAINING = """
 import json, time
-import pandas as pd
-from pipeline import fold, params, paths
+from pipeline import fold, params, paths, tables
 from pipeline.device import resolve_device
 settings = params.load(paths.PARAMS)
 flow, classes = fold.read_flow(paths.flow(settings.dataset)), json.loads(paths.classes(settings.dataset).read_text())
 begin = time.perf_counter()
 for subject in settings.subjects:
-    split = pd.read_csv(paths.split(settings.dataset, subject), dtype=str)
+    split = tables.read(paths.split(settings.dataset, subject))
     fold.run(settings, subject, classes, split, flow, resolve_device(settings.runtime.device))
 print(time.perf_counter() - begin)
 """

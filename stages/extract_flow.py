@@ -27,6 +27,8 @@ def main() -> None:
             resume.resumable(paths.resume("extract_flow", params.dataset), key) as parts,
             staged(paths.partial("extract_flow", params.dataset), paths.flow(params.dataset)) as [path],
         ):
+            if parts.stale:
+                click.echo("extract_flow: an interrupted run had other frames, settings or code: it is not used")
             for damaged in parts.damaged:
                 click.echo(f"Warning: {damaged} is not what was written to it; its clips are estimated again")
             done = extraction.pairs_kept(frames, clips_at_once, parts)

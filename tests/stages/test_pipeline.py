@@ -83,6 +83,15 @@ def test_a_second_repro_runs_nothing(workspace):
     assert "Data and pipelines are up to date." in output and not ran(output)
 
 
+def test_flow_that_was_kept_under_other_settings_is_not_used(workspace):
+    kept = workspace.root / ".resume/extract_flow@synthetic/another key/000000.part"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"flow of other frames")
+    before = workspace.read("data/synthetic/flow.h5")
+    assert "had other frames, settings or code: it is not used" in workspace.stage("extract_flow")
+    assert workspace.read("data/synthetic/flow.h5") == before and not kept.exists()
+
+
 def test_two_clones_give_the_same_bytes(clean, finished, tmp_path):
     other = copy_of(clean, tmp_path)
     assert ran(other.dvc("repro")) == ALL
