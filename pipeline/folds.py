@@ -118,7 +118,8 @@ def train(params: Params, todo: dict[Job, Recipe], workers: int | None, schedule
         cluster = fold_queue.running_cluster(scheduler)
     else:
         device = resolve_device(params.runtime.device)
-        cluster = fold_queue.local_cluster(min(workers or default_workers(params, device), len(todo)))
+        count = min(workers or default_workers(params, device), len(todo))
+        cluster = fold_queue.local_cluster(count, crowded=count * params.train.threads > CPU_COUNT)
     kept, failed = 0, []
     try:
         with cluster as client, _Progress(params, todo) as progress:
