@@ -120,6 +120,13 @@ def cluster(tmp_path):
     cluster.stop()
 
 
+@pytest.mark.parametrize(("crowded", "waiting"), [(True, "PASSIVE"), (False, None)])
+def test_workers_that_are_crowded_do_not_spin(monkeypatch, crowded, waiting):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    with fold_queue.local_cluster(1, crowded) as client:
+        assert list(client.run(os.environ.get, "OMP_WAIT_POLICY").values()) == [waiting]
+
+
 class Watch:
     """The epochs that were reported, and something to do when the first one is."""
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline import folds, params
+from pipeline import fold_queue, folds, params
+from pipeline.errors import InputError
 
 PARAMS = params.load(Path(__file__).parents[1] / "params.yaml")  # train.threads: 2
 
@@ -18,3 +19,14 @@ def test_every_worker_has_its_threads_and_a_gpu_is_shared_by_few(monkeypatch, co
     monkeypatch.setattr(folds, "CPU_COUNT", cores)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     assert folds.default_workers(PARAMS, torch.device(device)) == expected
+
+
+@pytest.mark.parametrize(("cores", "workers", "crowded"), [(2, 1, False), (2, 2, True), (4, 2, False), (4, 3, True)])
+def test_workers_with_more_threads_than_cores_are_crowded(monkeypatch, cores, workers, crowded):
+    def local_cluster(*asked, **options):
+        raise InputError(f"asked for {asked}, {options}")
+
+    monkeypatch.setattr(folds, "CPU_COUNT", cores)
+    monkeypatch.setattr(fold_queue, "local_cluster", local_cluster)
+    with pytest.raises(InputError, match=rf"^asked for \({workers},\), {{'crowded': {crowded}}}$"):
+        folds.train(PARAMS, dict.fromkeys("abc"), workers, None)
