@@ -9,11 +9,10 @@ import json
 
 import click
 import numpy as np
-import pandas as pd
 import torch
 from scipy.stats import spearmanr
 
-from pipeline import augmentation, fold, paths, training
+from pipeline import augmentation, fold, paths, tables, training
 from pipeline import params as parameters
 from pipeline.augmentation import TEST_VIEW, Views
 from pipeline.datasets import DATASETS
@@ -35,7 +34,7 @@ def main(subjects: tuple[str, ...], seed: int) -> None:
     device = resolve_device(params.runtime.device)
     training.fix_arithmetic(params.train.threads)
     flow = fold.read_flow(paths.flow(params.dataset))
-    table = pd.read_csv(paths.clips(params.dataset), dtype=str).set_index("clip").loc[list(flow.clips)]
+    table = tables.read(paths.clips(params.dataset)).set_index("clip").loc[list(flow.clips)]
     classes = json.loads(paths.classes(params.dataset).read_text())
     labels = torch.tensor([classes.index(label) for label in table["label"]])
     tested = torch.from_numpy(table["subject"].isin(subjects).to_numpy())
