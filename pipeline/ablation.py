@@ -227,9 +227,9 @@ def train(seeds: int, workers: int | None = None, scheduler: str | None = None) 
     params = parameters.load(paths.PARAMS)
     plan = planned(params, seeds)
     folds.prepare(params)
-    untrained = _unknown(plan, params)
-    click.echo(f"{params.dataset}: {len(untrained)} folds of {len(plan)} experiments to train")
-    folds.train(params, untrained, workers, scheduler)
+    recipes = _unknown(plan, params)
+    click.echo(f"{params.dataset}: {len(recipes)} folds of {len(plan)} experiments to train")
+    folds.train(params, recipes, workers, scheduler)
 
 
 def _train(
@@ -254,11 +254,11 @@ def _train(
 
 def _unknown(plan: Sequence[Experiment], params: Params) -> dict[Job, Recipe]:
     """The folds of experiments on the study in the current folder that DVC has no result of."""
-    untrained = {}
+    recipes = {}
     for experiment in plan:
         text, _ = params_file.changed(paths.PARAMS, experiment.settings)
-        untrained |= folds.unknown(params, text, experiment.name)
-    return untrained
+        recipes |= folds.unknown(params, text, experiment.name)
+    return recipes
 
 
 def _make(missing: Sequence[Experiment], params: Params, copy: experiments.Copy) -> None:

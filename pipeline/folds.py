@@ -49,9 +49,9 @@ def folds(workers: int | None = None, scheduler: str | None = None) -> None:
     """
     prepare(parameters.load(paths.PARAMS))
     params, text = _as_it_is()
-    untrained = unknown(params, text)
-    click.echo(f"{params.dataset}: {len(untrained)} of {len(params.subjects)} folds to train")
-    train(params, untrained, workers, scheduler)
+    recipes = unknown(params, text)
+    click.echo(f"{params.dataset}: {len(recipes)} of {len(params.subjects)} folds to train")
+    train(params, recipes, workers, scheduler)
     if unknown(*_as_it_is()):
         raise InputError(
             f"{paths.PARAMS}, code or data were changed while the folds were trained. The folds are kept for what "
@@ -104,7 +104,7 @@ def unknown(params: Params, text: str, experiment: str = "") -> dict[Job, Recipe
     }
 
 
-def train(params: Params, untrained: dict[Job, Recipe], workers: int | None, scheduler: str | None) -> None:
+def train(params: Params, recipes: dict[Job, Recipe], workers: int | None, scheduler: str | None) -> None:
     """Train folds side by side; each is kept in DVC's cache as soon as it is finished.
 
     Raises
@@ -112,39 +112,39 @@ def train(params: Params, untrained: dict[Job, Recipe], workers: int | None, sch
     InputError
         As `folds`.
     """
-    if not untrained:
+    if not recipes:
         return
     if scheduler:
         cluster = fold_queue.running_cluster(scheduler)
     else:
         device = resolve_device(params.runtime.device)
-        count = min(workers or default_workers(params, device), len(untrained))
+        count = min(workers or default_workers(params, device), len(recipes))
         cluster = fold_queue.local_cluster(count, crowded=count * params.train.threads > CPU_COUNT)
     kept, failed = 0, []
     try:
-        with cluster as client, _Progress(params, untrained) as progress:
+        with cluster as client, _Progress(params, recipes) as progress:
             if not client.scheduler_info()["workers"]:
                 progress.say("No worker is there yet: the folds wait for the first one")
-            results = fold_queue.results(client, list(untrained), _shared(params, untrained), progress.advance)
+            results = fold_queue.results(client, list(recipes), _shared(params, recipes), progress.advance)
             with closing(results):
                 for job, outcome in results:
                     if isinstance(outcome, Exception):
                         failed.append(job.name)
                         progress.say(f"{job.name} failed:\n{_report(outcome)}")
                     else:
-                        _keep(params, job, untrained[job], outcome)
+                        _keep(params, job, recipes[job], outcome)
                         kept += 1
-                        progress.say(f"{job.name} finished, {kept} of {len(untrained)}")
+                        progress.say(f"{job.name} finished, {kept} of {len(recipes)}")
     except KeyboardInterrupt:
-        click.echo(f"Stopped: {kept} of {len(untrained)} folds are kept; run again to go on from there", err=True)
+        click.echo(f"Stopped: {kept} of {len(recipes)} folds are kept; run again to go on from there", err=True)
         raise
     except InputError as error:
         if not kept:
             raise
-        raise InputError(f"{error}. {kept} of {len(untrained)} folds are kept; run again to go on from there") from error
+        raise InputError(f"{error}. {kept} of {len(recipes)} folds are kept; run again to go on from there") from error
     if failed:
         raise InputError(
-            f"{len(failed)} of {len(untrained)} folds failed: {', '.join(failed)}. The others are kept; when the cause is "
+            f"{len(failed)} of {len(recipes)} folds failed: {', '.join(failed)}. The others are kept; when the cause is "
             "mended, run again to train what is missing"
         )
 
@@ -206,8 +206,8 @@ def _input(path: Path, recipe: Recipe) -> str:
     return content.decode()
 
 
-def _shared(params: Params, untrained: dict[Job, Recipe]) -> Shared:
-    hashes = next(iter(untrained.values())).hashes
+def _shared(params: Params, recipes: dict[Job, Recipe]) -> Shared:
+    hashes = next(iter(recipes.values())).hashes
     flow = paths.flow(params.dataset)
     modules = {path: md5 for path, md5 in hashes.items() if path.startswith("pipeline/")}
     environment = fold_worker.environment(["pipeline/fold_worker.py"]) | modules
