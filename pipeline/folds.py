@@ -107,6 +107,15 @@ def unknown(params: Params, text: str, experiment: str = "") -> dict[Job, Recipe
 def train(params: Params, recipes: dict[Job, Recipe], workers: int | None, scheduler: str | None) -> None:
     """Train folds side by side; each is kept in DVC's cache as soon as it is finished.
 
+    Parameters
+    ----------
+    params
+        Of the study; its experiments may have others, which stand in their jobs.
+    recipes
+        The folds, as `unknown` gives them.
+    workers, scheduler
+        As in `folds`.
+
     Raises
     ------
     InputError
@@ -144,8 +153,8 @@ def train(params: Params, recipes: dict[Job, Recipe], workers: int | None, sched
         raise InputError(f"{error}. {kept} of {len(recipes)} folds are kept; run again to go on from there") from error
     if failed:
         raise InputError(
-            f"{len(failed)} of {len(recipes)} folds failed: {', '.join(failed)}. The others are kept; when the cause is "
-            "mended, run again to train what is missing"
+            f"{len(failed)} of {len(recipes)} folds failed: {', '.join(failed)}. The others are kept; when the cause "
+            "is mended, run again to train what is missing"
         )
 
 
