@@ -1,5 +1,6 @@
 """The README names every parameter, every output and every command that it promises to."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,19 @@ def test_every_command_is_shown(command):
 )
 def test_every_option_is_explained(option):
     assert f"{option} " in README or f"{option}`" in README
+
+
+# Words of mermaid's flowcharts: as the name of a node each ends the whole picture in a syntax error.
+RESERVED = set("call class classDef click default direction end flowchart graph href interpolate linkStyle".split())
+RESERVED |= {"style", "subgraph"}
+
+
+def test_the_picture_of_the_pipeline_has_every_stage_and_names_that_mermaid_takes():
+    [picture] = re.findall(r"```mermaid\nflowchart LR\n(.*?)```", README, re.DOTALL)
+    nodes = dict(re.findall(r"(\w+)\[\(?(\w+)", picture))
+    assert STAGES.keys() <= set(nodes.values())
+    named = set(re.findall(r"\w+", re.sub(r"\[.*?\]", "", picture)))
+    assert named == nodes.keys() and not named & RESERVED
 
 
 def test_citation_and_licence_are_there():
