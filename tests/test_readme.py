@@ -66,8 +66,8 @@ def test_every_option_is_explained(option):
 
 
 # Words of mermaid's flowcharts: as the name of a node each ends the whole picture in a syntax error.
-RESERVED = set("call class classDef click default direction end flowchart graph href interpolate linkStyle".split())
-RESERVED |= {"style", "subgraph"}
+RESERVED = {"call", "class", "classDef", "click", "default", "direction", "end", "flowchart", "graph", "href"}
+RESERVED |= {"interpolate", "linkStyle", "style", "subgraph"}
 
 
 def test_the_picture_of_the_pipeline_has_every_stage_and_names_that_mermaid_takes():
