@@ -171,16 +171,19 @@ def predict(model: STANet, flow: Tensor, *, crop: int, batch_size: int, device: 
 
 
 def _near(flow: Tensor, device: torch.device) -> Tensor:
-    """The clips on the device, or in memory that it can fetch from by itself where they would fill more than half."""
+    """The clips on the device, or as they are where they would fill more than half of its memory."""
     if device.type == "cpu":
         return flow
     free, _ = torch.cuda.mem_get_info(device)
-    return flow.to(device) if flow.nbytes < free / 2 else flow.pin_memory()
+    return flow.to(device) if flow.nbytes < free / 2 else flow
 
 
 def _batch(flow: Tensor, clips: Tensor, device: torch.device) -> Tensor:
     """float32 (B, T, 2, H, W) on the device."""
-    return flow.index_select(0, clips).to(device, non_blocking=True).float()
+    batch = flow.index_select(0, clips)
+    if batch.device.type != device.type:
+        batch = batch.pin_memory()  # a GPU fetches it from there by itself
+    return batch.to(device, non_blocking=True).float()
 
 
 def _order(clips: int, settings: Settings, generator: torch.Generator) -> tuple[Tensor, Tensor]:

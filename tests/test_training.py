@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from pipeline import augmentation, resume, training
+from tests import pretend_gpu
 
 CPU = torch.device("cpu")
 
@@ -213,6 +214,31 @@ def test_bfloat16_is_another_arithmetic_with_nearly_the_same_result():
     assert all(value.dtype != torch.bfloat16 for value in half.state.values())
     assert full.probabilities.tobytes() != half.probabilities.tobytes()
     np.testing.assert_allclose(half.probabilities, full.probabilities, atol=0.1)
+
+
+@pytest.fixture(params=[2**33, 0], ids=["flow fits", "flow does not fit"])
+def gpu(request, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (request.param, 2**34))
+    with pretend_gpu.PretendGPU():
+        yield pretend_gpu.DEVICE
+
+
+@pytest.mark.parametrize("every_view", [False, True])
+def test_on_a_gpu_nothing_is_left_on_the_wrong_device(gpu, every_view):
+    data = clips(6), clips(3, seed=1)[0]
+    there, here = (train(*data[0], data[1], every_view=every_view, device=device) for device in (gpu, CPU))
+    np.testing.assert_allclose(there.probabilities, here.probabilities, atol=1e-5)
+    assert all(value.device == CPU for value in there.state.values())
+
+
+def test_on_a_gpu_an_interrupted_fold_goes_on(gpu, tmp_path):
+    data = clips(6), clips(3, seed=1)[0]
+    whole = train(*data[0], data[1], epochs=3, device=gpu)
+    with pytest.raises(Interrupted):
+        train(*data[0], data[1], epochs=3, device=gpu, parts=parts_of(tmp_path), progress=interrupt_after(2))
+    again = train(*data[0], data[1], epochs=3, device=gpu, parts=parts_of(tmp_path))
+    assert again.probabilities.tobytes() == whole.probabilities.tobytes()
+    assert all(torch.equal(again.state[name], whole.state[name]) for name in whole.state)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -367,7 +367,7 @@ class Estimator(FlowEstimator):
         self._network = network.requires_grad_(False).eval().to(self._device)
         self._tf32 = tf32
         self.settings: dict[str, str | int | float] = SETTINGS | {"tf32": int(tf32), "weights_sha256": sha256}
-        self.on_gpu = self._device.type == "cuda"
+        self.on_gpu = self._device.type != "cpu"
         self.arithmetic: dict[str, str | int] = {"torch": str(torch.__version__)}
         if self.on_gpu:
             self.arithmetic["device"] = torch.cuda.get_device_name(self._device)
@@ -423,17 +423,15 @@ class Estimator(FlowEstimator):
 def _fixed_arithmetic(tf32: bool) -> Iterator[None]:
     """Products on a GPU in TF32 or in full float32, the same bits each time.
 
-    PyTorch's own default for convolutions is TF32, and it admits algorithms whose sums come in any order.
+    PyTorch's own default for convolutions is TF32, and it admits algorithms whose sums come in any order. Of its two
+    kinds of switches the older ones, as in training: they move the newer ones along, and PyTorch refuses to say which
+    precision holds where the two kinds disagree.
     """
-    backends = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
-    before = [backend.fp32_precision for backend in backends]
-    deterministic = torch.backends.cudnn.deterministic
+    products, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = products.allow_tf32, cudnn.allow_tf32, cudnn.deterministic
     try:
-        torch.backends.cudnn.deterministic = True
-        for backend in backends:
-            backend.fp32_precision = "tf32" if tf32 else "ieee"
+        products.allow_tf32 = cudnn.allow_tf32 = tf32
+        cudnn.deterministic = True
         yield
     finally:
-        torch.backends.cudnn.deterministic = deterministic
-        for backend, precision in zip(backends, before, strict=True):
-            backend.fp32_precision = precision
+        products.allow_tf32, cudnn.allow_tf32, cudnn.deterministic = before

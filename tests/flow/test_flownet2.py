@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from torch.nn import functional
 
+from pipeline import training
 from pipeline.errors import InputError
 from pipeline.flow import flownet2
 from pipeline.flow.flownet2 import Estimator, FlowNet2
+from tests import pretend_gpu
 
 GOLDEN = Path(__file__).parent / "golden" / "flownet2.npz"
 INNER = ("flownetc", "flownets_1", "flownets_2", "flownets_d")
@@ -404,17 +406,43 @@ def test_estimator_settings(estimator):
     assert estimator.settings == expected
 
 
-@pytest.mark.parametrize(("tf32", "expected"), [(False, "ieee"), (True, "tf32")])
-def test_product_precision_is_set_and_put_back(tf32, expected):
-    backends = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
-    before = [backend.fp32_precision for backend in backends]
+@pytest.fixture(params=[False, True])
+def tf32_of_training(request):
+    threads = torch.get_num_threads()
+    training.fix_arithmetic(threads, tf32=request.param, deterministic=False)
+    yield request.param
+    training.fix_arithmetic(threads, tf32=False, deterministic=False)
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+def test_product_precision_is_set_and_put_back(tf32, tf32_of_training):
+    def precision():
+        newer = torch.backends.cuda.matmul, torch.backends.cudnn.conv
+        return [
+            torch.backends.cuda.matmul.allow_tf32,
+            torch.backends.cudnn.allow_tf32,
+            *(backend.fp32_precision == "tf32" for backend in newer),
+            torch.get_float32_matmul_precision() == "high",
+        ]
+
     assert not torch.backends.cudnn.deterministic
     with pytest.raises(KeyError), flownet2._fixed_arithmetic(tf32):
-        assert [backend.fp32_precision for backend in backends] == [expected] * 2
+        assert precision() == [tf32] * 5
         assert torch.backends.cudnn.deterministic
         raise KeyError
-    assert [backend.fp32_precision for backend in backends] == before
+    assert precision() == [tf32_of_training] * 5
     assert not torch.backends.cudnn.deterministic
+
+
+def test_on_a_gpu_nothing_is_left_on_the_wrong_device(estimator, weights, monkeypatch):
+    clips = np.random.default_rng(0).integers(0, 256, (2, 3, 64, 64, 3), dtype=np.uint8)
+    here = estimator.estimate_clips(clips)
+    monkeypatch.setattr(flownet2, "resolve_device", lambda name: pretend_gpu.DEVICE)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a pretended GPU")
+    with pretend_gpu.PretendGPU():
+        there = Estimator(weights, "cuda")
+        np.testing.assert_allclose(there.estimate_clips(clips), here, atol=1e-5)
+    assert there.on_gpu and there.arithmetic["device"] == "a pretended GPU"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
