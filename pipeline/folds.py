@@ -161,7 +161,10 @@ def train(params: Params, recipes: dict[Job, Recipe], workers: int | None, sched
 def default_workers(params: Params, device: torch.device) -> int:
     """As many workers as have `train.threads` cores each; on GPUs, no more than a few for each."""
     cores = max(1, CPU_COUNT // params.train.threads)
-    return min(cores, _WORKERS_PER_GPU * torch.cuda.device_count()) if device.type == "cuda" else cores
+    if device.type == "cpu":
+        return cores
+    gpus = torch.cuda.device_count() if device.index is None else 1
+    return min(cores, _WORKERS_PER_GPU * gpus)
 
 
 class _Progress:

@@ -1,7 +1,6 @@
 """Frame files as recordings come: numbered image files in one folder per clip."""
 
 import re
-import struct
 from pathlib import Path
 
 import cv2
@@ -13,6 +12,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 _LAST_DIGITS = re.compile(r"(\d+)(?!.*\d)")
 # How far from its end a complete file may carry its end marker: some cameras pad or sign their files.
 _TAIL = 4096
+_BMP_HEADER = 14  # bytes, before what describes the image
 
 
 def number_of(name: str) -> int | None:
@@ -70,8 +70,8 @@ def defect(path: Path) -> str | None:
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return None if b"IEND" in tail else "is a truncated PNG"
     if head.startswith(b"BM"):
-        (declared,) = struct.unpack("<I", head[2:6])  # 0 in files of some writers
-        return None if size >= declared else "is a truncated BMP"
+        declared = int.from_bytes(head[2:6], "little")  # 0 in files of some writers
+        return None if size >= max(declared, _BMP_HEADER) else "is a truncated BMP"
     return "is not a JPEG, PNG or BMP image"
 
 

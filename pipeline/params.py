@@ -17,6 +17,7 @@ from pipeline.datasets import DATASETS
 from pipeline.datasets.layouts import LAYOUTS
 from pipeline.errors import InputError
 from pipeline.flow import METHODS
+from pipeline.paths import SYNTHETIC
 
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -169,7 +170,7 @@ class Params:
 
     @model_validator(mode="after")
     def _consistent(self) -> "Params":
-        if not Path(self.raw).is_absolute() and Path(self.raw).parts[:1] != ("data",):
+        if not Path(self.raw).is_absolute() and Path(self.raw) != SYNTHETIC:
             raise ValueError(
                 f"raw: must be data/raw/synthetic or an absolute path, found {self.raw!r}: "
                 "experiments run in another folder, where a relative path leads nowhere"
@@ -246,6 +247,8 @@ def _fault(details: Any) -> str:
     key = ".".join(parts)
     message = details["msg"].removeprefix("Value error, ")
     if details["type"].startswith("missing"):
+        if isinstance(details["loc"][-1], int):
+            return f"{key}: missing, found only {details['input']!r}"
         return f"{key}: missing; copy its line from this repository's params.yaml"
     if details["type"].startswith("unexpected"):
         return f"{key}: unknown key{_suggestion(parts[-1], _keys(Params, parts[:-1]))}"

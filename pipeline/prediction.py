@@ -140,7 +140,7 @@ def predict(
     )
     step("picture")
     figure = figures.clip_attention(shown, field, attention, _title(prediction))
-    with staged(picture.parent / f".{picture.name}.partial", picture) as [draft]:
+    with staged(picture.parent / ".partial" / picture.name, picture) as [draft]:
         figures.write(figure, draft)
     return prediction
 

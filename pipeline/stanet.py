@@ -72,7 +72,7 @@ class STANet(nn.Module):
         *,
         spatial_attention: bool = True,
         temporal_attention: bool = True,
-        pooling: int = 2,
+        pooling: int = 1,
         regions: int = 3,
         readout: Literal["last", "mean"] = "mean",
         seed: int = 0,

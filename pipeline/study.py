@@ -185,8 +185,8 @@ def _adopt(before: Params, values: dict[str, Any], check: bool) -> Params:
     """Write new values into params.yaml; gives its content then. Nothing is written if they are not valid together."""
     if before.dataset != values["dataset"]:
         values.setdefault("face_boxes", {})
-        values["report.clips"] = []
-    if before.held_out != "all" and not set(before.held_out) <= set(values["subjects"]):
+        values |= {"report.clips": [], "held_out": "all"}
+    elif before.held_out != "all" and not set(before.held_out) <= set(values["subjects"]):
         values["held_out"] = "all"
     text, changes = params_file.changed(paths.PARAMS, values)
     after = parameters.parse(text, paths.PARAMS)
@@ -307,14 +307,16 @@ def _estimate(params: Params, table: pd.DataFrame, sizes: list[tuple[int, int]],
     per_view, processor = _seconds_per_view(params, len(table["label"].unique()), device)
     augment = params.train.augmentation
     views = len(augmentation.views(augment.scales, augment.horizontal_flip)) if augment.views == "all" else 1
-    training = sum(len(table) - n for n in table["subject"].value_counts()) * views * params.train.epochs * per_view
+    tested = table["subject"].value_counts()
+    shown = sum(len(table) - tested[subject] for subject in params.folds) * views * params.train.epochs
+    training = shown * per_view
     click.echo(f"On this machine ({processor}):")
     click.echo(f"  flow      {pairs} pairs of frames: " + (remark or f"about {_duration(pairs * per_pair)}"))
     folds = len(params.folds)
     click.echo(f"  training  {folds} folds: about {_duration(training)}, {_duration(training / folds)} each")
     size = params.resize.size
-    shown = [min(width, height) ** 2 if params.face == "crop" else width * height for width, height in sizes]
-    disk = 3 * params.interpolation.frames * (sum(shown) + len(sizes) * size**2)  # interpolated.h5 and resized.h5
+    pixels = [min(width, height) ** 2 if params.face == "crop" else width * height for width, height in sizes]
+    disk = 3 * params.interpolation.frames * (sum(pixels) + len(sizes) * size**2)  # interpolated.h5 and resized.h5
     disk += pairs * 2 * size**2 * _FLOW_BYTES + folds * _MODEL_BYTES
     free = shutil.disk_usage(".").free
     click.echo(f"  disk      about {disk / 1e9:.1f} GB, {free / 1e9:.0f} GB are free")

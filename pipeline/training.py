@@ -133,7 +133,7 @@ def train_fold(
     optimiser = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
     generator = torch.Generator().manual_seed(seed)  # on the CPU: every device draws the same numbers
     rows = _restore(parts, model, optimiser, generator) if parts else []
-    network = torch.compile(model) if settings.compile else model
+    network = _compiled(model) if settings.compile else model
     model.train()
     for epoch in progress(range(len(rows) + 1, settings.epochs + 1)):
         totals = torch.zeros(4, dtype=torch.float64, device=device)
@@ -171,11 +171,24 @@ def predict(model: STANet, flow: Tensor, *, crop: int, batch_size: int, device: 
 
 
 def _near(flow: Tensor, device: torch.device) -> Tensor:
-    """The clips on the device, or as they are where they would fill more than half of its memory."""
+    """The clips on the device, or as they are where they would fill more than an eighth of its memory.
+
+    Of all its memory, which several folds share: what is free changes while they start.
+    """
     if device.type == "cpu":
         return flow
-    free, _ = torch.cuda.mem_get_info(device)
-    return flow.to(device) if flow.nbytes < free / 2 else flow
+    memory = torch.cuda.get_device_properties(device).total_memory
+    return flow.to(device) if flow.nbytes <= memory / 8 else flow
+
+
+def _compiled(model: STANet) -> Any:
+    """Compiled anew for the shape of every batch, as if by a new process.
+
+    Otherwise the compiler goes by what this process has compiled before, so that the last digits would hang on which
+    fold was trained first, or where it was interrupted.
+    """
+    torch.compiler.reset()
+    return torch.compile(model, dynamic=False)
 
 
 def _batch(flow: Tensor, clips: Tensor, device: torch.device) -> Tensor:

@@ -13,7 +13,7 @@ PARAMS = params.load(Path(__file__).parents[1] / "params.yaml")  # train.threads
 
 @pytest.mark.parametrize(
     ("cores", "device", "gpus", "expected"),
-    [(1, "cpu", 0, 1), (2, "cpu", 0, 1), (9, "cpu", 0, 4), (32, "cuda", 2, 8), (4, "cuda", 2, 2)],
+    [(1, "cpu", 0, 1), (2, "cpu", 0, 1), (9, "cpu", 0, 4), (32, "cuda", 2, 8), (4, "cuda", 2, 2), (32, "cuda:1", 2, 4)],
 )
 def test_every_worker_has_its_threads_and_a_gpu_is_shared_by_few(monkeypatch, cores, device, gpus, expected):
     monkeypatch.setattr(folds, "CPU_COUNT", cores)

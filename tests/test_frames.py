@@ -82,6 +82,12 @@ def test_a_truncated_image_is_an_error_that_names_it(tmp_path, suffix, share):
         frames.read(path)
 
 
+@pytest.mark.parametrize("size", [2, 5, 13])
+def test_a_bmp_without_a_header_is_truncated(tmp_path, size):
+    (tmp_path / "1.bmp").write_bytes((b"BM" + bytes(20))[:size])
+    assert frames.defect(tmp_path / "1.bmp") == "is a truncated BMP"
+
+
 def test_a_file_that_is_no_image_is_an_error(tmp_path):
     (tmp_path / "1.jpg").write_text("<html>not found</html>")
     with pytest.raises(InputError, match=r"1\.jpg is not a JPEG"):

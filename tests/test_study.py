@@ -257,9 +257,27 @@ def test_raw_frames_are_cropped_to_the_face(tiny, copy):
     assert params.load(tiny / "params.yaml").face == "crop"
 
 
-def test_a_subset_of_folds_that_does_not_fit_becomes_all(tiny, trees):
-    (tiny / "params.yaml").write_text((tiny / "params.yaml").read_text().replace("held_out: all", "held_out: [sub01]"))
-    assert "held_out: [sub01] → all" in use("smic", "--from", trees["smic"].root)
+@pytest.mark.parametrize("layout", ["smic", "casme2"])  # sub01 is no subject of the one and another person in the other
+def test_a_subset_of_folds_stays_with_its_dataset(tiny, trees, layout):
+    def hold_out(subject):
+        text = (tiny / "params.yaml").read_text().replace("held_out: all", f"held_out: [{subject}]")
+        (tiny / "params.yaml").write_text(text)
+
+    hold_out("sub01")
+    assert "held_out: [sub01] → all" in use(layout, "--from", trees[layout].root)
+    own = params.load(tiny / "params.yaml").subjects[0]
+    hold_out(own)
+    assert "held_out" not in use(layout)
+    assert params.load(tiny / "params.yaml").held_out == (own,)
+
+
+def test_the_estimate_counts_the_folds_that_are_trained(tiny, trees, monkeypatch):
+    monkeypatch.setattr("pipeline.study._seconds_per_view", lambda *_: (0.01, "a processor"))
+    use("casme2", "--from", trees["casme2"].root)  # 9 clips of 3 subjects, 15 views, 30 epochs
+    assert "training  3 folds: about 81 s, 27 s each" in use("casme2")
+    text = (tiny / "params.yaml").read_text()
+    (tiny / "params.yaml").write_text(text.replace("held_out: all", "held_out: [sub01, sub02]"))
+    assert "training  2 folds: about 58 s, 29 s each" in use("casme2")
 
 
 def test_clips_that_were_drawn_in_the_report_are_not_those_of_another_dataset(tiny, trees):

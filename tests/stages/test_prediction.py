@@ -152,7 +152,7 @@ def test_the_command_prints_writes_and_is_quiet_elsewhere(study, tmp_path):
     assert facts["class"] == found.predicted and facts["probabilities"] == found.probabilities
     assert facts["models"] == [f"models/synthetic/{row.subject}.pt"] and facts["label"] == row.label
     assert (facts["onset"], facts["offset"]) == (row.onset, row.offset)
-    assert (tmp_path / "here.png").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["here.png"]
     output = study.run(sys.executable, "-m", "pipeline", "predict", "nowhere", fails=True)
     assert (
         output.startswith("Error: nowhere: expected a folder of frames, a video file, or the id")
@@ -239,6 +239,16 @@ def test_folds_that_were_not_trained_are_left_out_and_their_clips_refused(change
     assert prediction.predict(folder, picture=tmp_path / "new.png").held_out == ("sub02", "sub03")
     with pytest.raises(InputError, match=f"{row.clip}: expected a network that was trained without sub01"):
         prediction.predict(row.clip)
+
+
+def test_a_picture_that_cannot_be_drawn_leaves_the_folder_as_it_was(study, tmp_path, monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(prediction.figures, "write", fail)
+    with pytest.raises(MemoryError):
+        prediction.predict(first(study).clip, picture=tmp_path / "empty.png")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["clip.jpg", "nowhere/clip.png"])
