@@ -7,6 +7,16 @@ import pandas as pd
 from pipeline.errors import InputError
 
 
+def check(clips: pd.DataFrame) -> None:
+    """Raise InputError unless there is something to tell apart, and somebody to learn it from.
+
+    `clips` has the columns `subject` and `label`.
+    """
+    for column, what in (("subject", "subjects, of whom one is held out"), ("label", "classes")):
+        if len(found := clips[column].unique()) < 2:
+            raise InputError(f"expected clips of at least two {what}; found only {', '.join(found)}")
+
+
 def split(clips: pd.DataFrame, subject: str) -> pd.DataFrame:
     """The fold that holds `subject` out.
 

@@ -212,10 +212,10 @@ def _find(given: str, onset: int | None, offset: int | None, params: Params) -> 
                 row.label,
                 params.face_boxes.get(row.clip),
             )
-    if not path.exists():
+    if not given or not path.exists():
         raise InputError(
-            f"{given}: expected a folder of frames, a video file, or the id of a clip of {params.dataset} "
-            f"(as in {paths.clips(params.dataset)}); found none of these"
+            f"{given or 'the empty name'}: expected a folder of frames, a video file, or the id of a clip of "
+            f"{params.dataset} (as in {paths.clips(params.dataset)}); found none of these"
         )
     return Clip("_".join(path.absolute().parts[-2:]), path, onset, offset)
 
@@ -292,7 +292,9 @@ def _load(path: Path) -> Network:
         if trained:
             return Network(path, *introspection.load(path))
     except Exception as error:  # PyTorch raises whatever its unpickler stumbles over
-        raise InputError(f"{path}: expected a network of this pipeline; it cannot be read ({error})") from error
+        raise InputError(
+            f"{path}: expected a network of this pipeline; it cannot be read ({type(error).__name__}: {error})"
+        ) from error
     raise InputError(
         f"{path}: expected a trained network, found the empty file of a fold that was not in held_out when it was "
         "made. Run `dvc repro`."
@@ -342,8 +344,12 @@ def _recording(clip: Clip, face: str) -> video.Recording | VideoFile:
         if clip.source.is_file():
             return VideoFile(clip.source, clip.onset, clip.offset, box)
         numbers = frames.numbered(clip.source)
-        onset = min(numbers, default=0) if clip.onset is None else clip.onset
-        offset = max(numbers, default=-1) if clip.offset is None else clip.offset
+        if not numbers:
+            raise InputError(
+                f"{clip.source}: expected a folder of numbered frames ({', '.join(frames.SUFFIXES)}), found none"
+            )
+        onset = min(numbers) if clip.onset is None else clip.onset
+        offset = max(numbers) if clip.offset is None else clip.offset
         return video.Recording(clip.source, onset, offset, box)
 
     whole = opened()

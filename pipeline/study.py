@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from ruamel.yaml import YAML
 
-from pipeline import augmentation, faces, flow, frames, params_file, paths
+from pipeline import augmentation, faces, flow, frames, loso, params_file, paths
 from pipeline import params as parameters
 from pipeline.contact_sheet import contact_sheet
 from pipeline.datasets import DATASETS, Dataset
@@ -25,6 +25,7 @@ from pipeline.datasets.clips import Profile, Reading, UnusableRows
 from pipeline.datasets.layouts import LAYOUTS
 from pipeline.device import resolve_device
 from pipeline.errors import InputError
+from pipeline.flow import METHODS
 from pipeline.outputs import staged
 from pipeline.params import Params
 from pipeline.stanet import STANet, stanet_loss
@@ -64,6 +65,8 @@ def use(
     """
     if name not in DATASETS:
         raise InputError(f"expected one of the datasets {', '.join(DATASETS)}; found {name}")
+    if method not in (None, *METHODS):
+        raise InputError(f"--flow: expected one of {', '.join(METHODS)}; found {method}")
     before = parameters.load(paths.PARAMS)
     device = resolve_device(before.runtime.device)
     if name == "synthetic":
@@ -86,6 +89,7 @@ def use(
     reading, foreign = _read(DATASETS[name], root, exclude, annotated, another=before.dataset != name)
     sizes = _sizes(root, reading.table)
     _describe(profile, root, reading, sizes)
+    loso.check(reading.table)
     values = {
         "dataset": name,
         "raw": str(root),
@@ -215,7 +219,8 @@ def _describe(profile: Profile, root: Path, reading: Reading, sizes: list[tuple[
     for path in reading.annotations:
         click.echo(f"annotation {path}\n  SHA-256 {sha256(path)}")
     click.echo()
-    counts = pd.crosstab(table["subject"], table["label"], margins=True, margins_name="all")
+    # No subject has a blank in its name, no label a capital letter: the sums are never taken for one of them.
+    counts = pd.crosstab(table["subject"], table["label"], margins=True, margins_name="All clips")
     click.echo(counts.rename_axis(index=None, columns="clips").to_string())
     lengths = table["n_frames"]
     click.echo(f"\nframes per clip: {lengths.min()} to {lengths.max()}, median {lengths.median():g}")

@@ -5,6 +5,7 @@ The labels of the held-out clips never get here, so no epoch, no threshold and n
 
 import hashlib
 import io
+import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.augmentation import TEST_VIEW, View, Views
+from pipeline.errors import InputError
 from pipeline.resume import Parts
 from pipeline.stanet import STANet, mask_l1, stanet_loss
 
@@ -125,6 +127,11 @@ def train_fold(
         the bytes of a training that was never interrupted.
     progress
         Wraps the iteration over the epochs that are left.
+
+    Raises
+    ------
+    InputError
+        The training diverges: a number is not finite any more.
     """
     flow = _near(flow, device)
     views = Views(settings.views, settings.crop, *flow.shape[-2:], device)
@@ -149,11 +156,13 @@ def train_fold(
             optimiser.step()
             totals += len(clips) * _measures(loss, output, targets)
         rows.append((epoch, *(totals / len(clip)).tolist()))
+        _check(rows[-1][1], f"the loss of epoch {epoch}")
         if parts:
             _keep(parts, model, optimiser, generator, rows)
     curve = pd.DataFrame(rows, columns=list(CURVE_COLUMNS))
     test = test.to(flow.device)
     probabilities = predict(model, flow[test], crop=settings.crop, batch_size=settings.batch_size, device=device)
+    _check(probabilities.sum(), "the sum of the probabilities")
     state = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
     return Fold(state, probabilities, curve)
 
@@ -168,6 +177,13 @@ def predict(model: STANet, flow: Tensor, *, crop: int, batch_size: int, device: 
         shown = view.show(batch.to(device).float(), torch.zeros(len(batch), dtype=torch.long, device=device))
         rows.append(torch.softmax(model(shown).logits.double(), dim=1).cpu().numpy())
     return np.concatenate(rows)
+
+
+def _check(value: float, what: str) -> None:
+    if not math.isfinite(value):
+        raise InputError(
+            f"expected a training that converges, but {what} is {value}. Lower train.lr or lambda in params.yaml."
+        )
 
 
 def _near(flow: Tensor, device: torch.device) -> Tensor:

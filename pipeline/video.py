@@ -50,7 +50,8 @@ class Recording(Sequence[np.ndarray]):
         if image.shape != self._shape:
             raise InputError(
                 f"{self._files[number]}: expected {self._shape[1]} x {self._shape[0]} px like the frames before it, "
-                f"found {image.shape[1]} x {image.shape[0]} px"
+                f"found {image.shape[1]} x {image.shape[0]} px. Copy the clip again from the dataset, or list it under "
+                "`exclude`."
             )
         if self.box is None:
             return image

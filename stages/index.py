@@ -19,6 +19,7 @@ def main() -> None:
     params = parameters.load(paths.PARAMS)
     name = params.dataset
     reading = DATASETS[name].read(Path(params.raw), params.exclude, _annotation(params))
+    loso.check(reading.table)
     _check_subjects(params, sorted(reading.table["subject"].unique()))
     if reading.left_out:
         counts = ", ".join(f"{count} {label}" for label, count in sorted(reading.left_out.items()))

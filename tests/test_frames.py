@@ -82,6 +82,12 @@ def test_a_truncated_image_is_an_error_that_names_it(tmp_path, suffix, share):
         frames.read(path)
 
 
+def test_sixteen_bits_are_not_cut_to_eight_in_silence(tmp_path):
+    assert cv2.imwrite(str(tmp_path / "1.png"), np.arange(4080, dtype=np.uint16).reshape(60, 68))
+    with pytest.raises(InputError, match=r"1\.png has 16 bits per channel; convert it to 8"):
+        frames.read(tmp_path / "1.png")
+
+
 @pytest.mark.parametrize("size", [2, 5, 13])
 def test_a_bmp_without_a_header_is_truncated(tmp_path, size):
     (tmp_path / "1.bmp").write_bytes((b"BM" + bytes(20))[:size])

@@ -14,6 +14,13 @@ def clips():
     return pd.DataFrame({"clip": names, "subject": subjects, "label": list("abcabc"), "onset": 1})
 
 
+@pytest.mark.parametrize("column", ["subject", "label"])
+def test_a_study_needs_two_subjects_and_two_classes(clips, column):
+    loso.check(clips)
+    with pytest.raises(InputError, match=r"at least two \w+.*; found only alone"):
+        loso.check(clips.assign(**{column: "alone"}))
+
+
 def test_no_subject_is_on_both_sides_and_no_clip_is_lost(clips):
     tested = []
     for subject in clips["subject"].unique():

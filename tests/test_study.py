@@ -127,7 +127,7 @@ def test_another_estimator_can_be_chosen_from_the_start(checkout, trees):
     assert params.load(checkout / "params.yaml").flow.method == "dis"
     assert re.search(r"flow      18 pairs of frames: about ", output)
     before = (checkout / "params.yaml").read_bytes()
-    assert "did you mean dis?" in use("smic", "--flow", "diss", fails=True)
+    assert "--flow: expected one of dis, farneback, flownet2; found diss" in use("smic", "--flow", "diss", fails=True)
     assert (checkout / "params.yaml").read_bytes() == before
 
 
@@ -185,9 +185,8 @@ def test_what_is_excluded_no_longer_stands_in_the_way(tiny, copy):
     text = (tiny / "params.yaml").read_text()
     listed = ", ".join(f"'CASME2-coding-20140508.xlsx:{row}'" for row in entries)
     (tiny / "params.yaml").write_text(text.replace("exclude: []", f"exclude: [{listed}, sub99/of_another_dataset]"))
-    # Too little is left for the estimate's folds, but the table is adopted.
-    output = use("casme2", "--from", copy.root, fails=True)
-    assert "subjects" in output and "defects" not in output
+    output = use("casme2", "--from", copy.root, fails=True)  # now it is that one subject alone is left
+    assert "expected clips of at least two subjects" in output and "defects" not in output
 
 
 def test_exclusions_stay_with_their_dataset(tiny, copy, trees):

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pipeline import augmentation, resume, training
+from pipeline.errors import InputError
 from tests import pretend_gpu
 
 CPU = torch.device("cpu")
@@ -207,6 +208,18 @@ def test_a_damaged_state_is_never_used(tmp_path):
     assert parts.damaged == [file] and not parts.finished
     again = train(*data[0], data[1], epochs=3, parts=parts)
     assert again.probabilities.tobytes() == whole.probabilities.tobytes()
+
+
+@pytest.mark.parametrize("changes", [{"lr": 1e10}, {"lambda_": 1e38}])
+def test_a_training_that_diverges_gives_no_result(changes, tmp_path):
+    with pytest.raises(InputError, match=r"training that converges, but the loss of epoch \d is (nan|inf)\. Lower"):
+        train(*clips(6), clips(3)[0], parts=parts_of(tmp_path), **changes)
+    assert not parts_of(tmp_path).finished
+
+
+def test_a_training_that_diverges_in_its_last_step_gives_no_result():
+    with pytest.raises(InputError, match=r"the sum of the probabilities is nan\. Lower train\.lr"):
+        train(*clips(6), clips(3)[0], lr=1e30, epochs=1, batch_size=6)
 
 
 def test_bfloat16_is_another_arithmetic_with_nearly_the_same_result():

@@ -1,7 +1,9 @@
 """Annotation spreadsheets: the one that has a dataset's columns, and what its cells mean."""
 
+import codecs
 import csv
 import hashlib
+import io
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -18,7 +20,7 @@ from pipeline.errors import InputError
 # Rows in which the header is looked for: some tables have a title above it.
 _HEADER_ROWS = 10
 _ZIP = b"PK"
-_ENCODINGS = ("utf-8-sig", "gb18030", "cp1252")
+_UNREADABLE = "\ufffd"  # what Python's decoders put where they understand nothing
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,20 @@ def find(tree: Tree, form: Form, given: Path | None = None) -> list[Path]:
     if found:
         names = ", ".join(map(str, found))
         raise InputError(f"{tree.root}: expected one {expected}; found {names}. Say which with --annotation FILE")
-    others = "".join(f"\n  {path} {reason}" for path, reason in reasons.items() if path.suffix.lower() != ".csv")
+    # Datasets have other tables deep inside; one that lies on top was meant.
+    looked_at = {path: reason for path, reason in reasons.items() if path.suffix != ".csv" or path.parent == tree.root}
+    others = "".join(f"\n  {path} {reason}" for path, reason in looked_at.items())
     raise InputError(f"{tree.root}: expected one {expected}; found none{others}")
 
 
 def rows(path: Path, form: Form) -> Iterator[Row]:
-    """Rows of an annotation, without empty ones: spreadsheets trail them."""
+    """Rows of an annotation, without empty ones: spreadsheets trail them.
+
+    Raises
+    ------
+    InputError
+        A cell that is needed is in an encoding that the file does not tell.
+    """
     for sheet in _sheets(path):
         places = _places(sheet, form)
         if places is None or not set(form.columns) <= set(places[1]):
@@ -102,6 +112,11 @@ def rows(path: Path, form: Form) -> Iterator[Row]:
         for index in range(header + 1, len(sheet)):
             values = {field: sheet.iat[index, column] for field, column in columns.items()}
             cells = {field: None if pd.isna(value) or value == "" else value for field, value in values.items()}
+            if garbled := [str(value) for value in cells.values() if _UNREADABLE in str(value)]:
+                raise InputError(
+                    f"{path}:{index + 1}: expected text in UTF-8, found {garbled[0]!r} in another encoding. "
+                    "Save the table as `CSV UTF-8` or as .xlsx."
+                )
             if any(cells[field] is not None for field in form.columns):
                 yield Row(f"{path.name}:{index + 1}", cells)
         return
@@ -158,7 +173,7 @@ def _sheets(path: Path, most: int | None = None) -> list[pd.DataFrame]:
 
 
 def _xls(path: Path, most: int | None) -> list[pd.DataFrame]:
-    book = xlrd.open_workbook(file_contents=path.read_bytes())
+    book = xlrd.open_workbook(file_contents=path.read_bytes(), logfile=io.StringIO())  # its remarks help nobody
     empty = (xlrd.XL_CELL_EMPTY, xlrd.XL_CELL_BLANK, xlrd.XL_CELL_ERROR)
     return [
         pd.DataFrame(
@@ -172,16 +187,21 @@ def _xls(path: Path, most: int | None) -> list[pd.DataFrame]:
     ]
 
 
+def _text(content: bytes) -> str:
+    """Text of a file in UTF-16 with its mark or in UTF-8; in other encodings, what is not ASCII is unreadable.
+
+    Guessing would turn the umlauts of one country into the characters of another.
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", errors="replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("ascii", errors="replace")
+
+
 def _csv(path: Path, most: int | None) -> pd.DataFrame:
-    content = path.read_bytes()
-    for encoding in _ENCODINGS:
-        try:
-            lines = content.decode(encoding).splitlines()
-            break
-        except UnicodeDecodeError:
-            continue
-    else:
-        raise ValueError(f"is in none of the encodings {', '.join(_ENCODINGS)}")
+    lines = _text(path.read_bytes()).splitlines()
     head = "\n".join(lines[:_HEADER_ROWS])
     delimiter = max(",;\t", key=head.count)  # some countries' spreadsheet programs export semicolons
     return pd.DataFrame(list(csv.reader(lines[:most], delimiter=delimiter)), dtype=object)

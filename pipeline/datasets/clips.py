@@ -1,7 +1,7 @@
 """The clip table: what every dataset reader gives, checked row by row."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -125,7 +125,7 @@ def tabulate(
     unused = set(excluded)
     problems: list[str] = []
     left_out: Counter[str] = Counter()
-    seen: dict[str, str] = {}
+    seen = _Seen()
     rows = []
     for sample in samples:
         if {sample.clip, sample.source} & excluded:
@@ -134,14 +134,14 @@ def tabulate(
         if sample.label in profile.left_out:
             left_out[sample.label] += 1
             continue
-        reasons = list(_defects(sample, root, profile))
-        if sample.clip in seen:
-            reasons.append(f"the same clip is already in {seen[sample.clip]}")
-        seen.setdefault(sample.clip, sample.source)
+        reasons = [*_defects(sample, root, profile), *seen.before(sample)]
         problems += [f"{sample.source}: {sample.clip}: {reason}" for reason in reasons]
         if not reasons:
             rows.append(_row(sample, root))
-    problems += [f"exclude: {entry} is no clip and no row of this dataset" for entry in sorted(unused)]
+    advice = ["Mend the copy, or list the clips under `exclude` in params.yaml."] if problems else []
+    if unused:
+        problems += [f"exclude: {entry} is no clip and no row of this dataset" for entry in sorted(unused)]
+        advice.append("Take out of `exclude` in params.yaml what is no clip.")
     table = pd.DataFrame(rows, columns=list(COLUMNS)).sort_values("clip", ignore_index=True)
     classes = profile.classes or tuple(sorted(table["label"].unique()))
     reading = Reading(table, left_out, classes, tuple(annotations), tuple(sorted(unused)))
@@ -149,7 +149,7 @@ def tabulate(
         raise UnusableRows(
             f"{root}: {len(problems)} defect{'s' * (len(problems) > 1)} in this copy of {profile.name}:\n"
             + "\n".join(f"  {problem}" for problem in problems)
-            + "\nMend the copy, or list the clips under `exclude` in params.yaml.",
+            + "".join(f"\n{sentence}" for sentence in advice),
             reading,
         )
     if not rows:
@@ -157,6 +157,28 @@ def tabulate(
             f"{root}: expected clips of {', '.join(profile.classes) or 'some class'}, found no sample at all"
         )
     return reading
+
+
+class _Seen:
+    """What the samples so far have taken: each person has one name, each clip one row."""
+
+    def __init__(self) -> None:
+        self._clips: dict[str, str] = {}
+        self._frames: dict[tuple[object, ...], str] = {}
+        self._subjects: dict[str, tuple[str, str]] = {}
+
+    def before(self, sample: Sample) -> Iterator[str]:
+        """What is wrong with the sample because of another one, whose names may differ in capital letters only."""
+        source = self._clips.setdefault(sample.clip.casefold(), sample.source)
+        if source != sample.source:
+            yield f"the same clip is already in {source}"
+            return
+        source = self._frames.setdefault((sample.frames, sample.onset, sample.offset), sample.source)
+        if source != sample.source:
+            yield f"the same frames are already in {source}"
+        name, source = self._subjects.setdefault(sample.subject.casefold(), (sample.subject, sample.source))
+        if name != sample.subject:
+            yield f"subject {sample.subject} is written {name} in {source}; give one person one name"
 
 
 def _row(sample: Sample, root: Path) -> tuple[object, ...]:
@@ -192,6 +214,13 @@ def _frame_defects(sample: Sample) -> Iterable[str]:
         files = frames.numbered(sample.frames)
     except InputError as error:
         yield str(error)
+        return
+    if not files:
+        others = sorted({path.suffix for path in sample.frames.iterdir() if path.is_file() and path.suffix})
+        yield (
+            f"{sample.frames}: expected frames as {', '.join(frames.SUFFIXES)}, found none"
+            + (f" ({', '.join(others)} instead)" if others else "")
+        )
         return
     wanted = range(sample.onset, sample.offset + 1)
     missing = [number for number in wanted if number not in files]

@@ -22,7 +22,7 @@ FORM = annotation.Form(
 )
 
 # Ids and subjects become names of files and of stages.
-_SUBJECT = re.compile(r"[A-Za-z0-9_-]+")
+_SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _CLIP = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
 
 
@@ -66,7 +66,7 @@ def _samples(file: Path, tree: Tree) -> Iterator[Sample]:
                 "expected an id of letters, digits, `_`, `-`, `.`, with `/` for levels, and of no other clip's level"
             )
         elif not _SUBJECT.fullmatch(subject):
-            fault = f"expected a subject of letters, digits, `_`, `-`; found {subject!r}"
+            fault = f"expected a subject of letters, digits, `_`, `-`, not `-` first; found {subject!r}"
         elif not row.text("frames"):
             fault = "expected a folder in the column frames, found none"
         elif length and None not in (onset, offset) and row.number("n_frames") != offset - onset + 1:

@@ -57,7 +57,10 @@ def test_the_table_of_the_contract_is_read_as_it_was_written(folder):
         ({"clip": "../x"}, "expected an id of letters"),
         ({"clip": "/x"}, "expected an id of letters"),
         ({"clip": "007/a"}, "the same clip is already in my clips.csv:2"),
+        ({"clip": "007/A"}, "the same clip is already in my clips.csv:2"),
+        ({"frames": "frames/007/a"}, "the same frames are already in my clips.csv:2"),
         ({"subject": "two words"}, "expected a subject of letters.*'two words'"),
+        ({"subject": "--help"}, "expected a subject of letters.*'--help'"),
         ({"frames": ""}, "expected a folder in the column frames, found none"),
         ({"frames": "../../elsewhere"}, "leads out of"),
         ({"frames": "/elsewhere"}, "leads out of"),
@@ -79,7 +82,57 @@ def test_a_row_that_cannot_be_used_is_named(folder, change, message):
 
 
 def test_a_missing_column_is_named(folder):
-    (folder / "x.xlsx").unlink(missing_ok=True)
     pd.DataFrame(rows()).drop(columns="label").to_excel(folder / "x.xlsx", index=False)
-    with pytest.raises(InputError, match=r"x\.xlsx has no column label"):
+    pd.DataFrame(rows()).drop(columns="frames").to_csv(folder / "y.csv", index=False)
+    with pytest.raises(InputError, match=r"x\.xlsx has no column label\n.*y\.csv has no column frames"):
         DATASETS["table"].read(folder)
+
+
+def test_an_empty_table_has_no_columns(folder):
+    (folder / "x.csv").write_bytes(b"")
+    with pytest.raises(InputError, match=r"x\.csv has no column clip, subject, label"):
+        DATASETS["table"].read(folder)
+
+
+def test_one_person_has_one_name(folder):
+    table = rows()
+    for row, subject in zip(table, ("s1", "S1", "s2", "s2"), strict=True):
+        row["subject"] = subject
+    with pytest.raises(InputError, match=r"1 defect in.*\n.*csv:3: 006/b: subject S1 is written s1 in my clips.csv:2"):
+        read(folder, table)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_umlauts_are_read_in_every_encoding_that_a_file_tells(folder, encoding):
+    table = pd.DataFrame(rows()).assign(label=["fröhlich", "größe", "喜", "größe"])
+    (folder / "my clips.csv").write_bytes(table.to_csv(index=False, sep=";").encode(encoding))
+    assert DATASETS["table"].read(folder).classes == ("fröhlich", "größe", "喜")
+
+
+@pytest.mark.parametrize(("encoding", "label"), [("cp1252", "größe"), ("gb18030", "高兴")])
+def test_an_encoding_that_would_have_to_be_guessed_is_refused(folder, encoding, label):
+    table = pd.DataFrame(rows()).assign(remark=label)
+    (folder / "my clips.csv").write_bytes(table.to_csv(index=False).encode(encoding))
+    assert len(DATASETS["table"].read(folder).table) == 4  # what is in other columns does not matter
+    table.loc[2, "label"] = label
+    (folder / "my clips.csv").write_bytes(table.to_csv(index=False).encode(encoding))
+    with pytest.raises(InputError, match=r"my clips\.csv:4: expected text in UTF-8.*Save the table as `CSV UTF-8`"):
+        DATASETS["table"].read(folder)
+
+
+def test_frames_in_another_format_are_named(folder):
+    for path in (folder / "frames/006/a").iterdir():
+        path.rename(path.with_suffix(".tif"))
+    with pytest.raises(
+        InputError, match=r"006/a: expected frames as .jpg, .jpeg, .png, .bmp, found none \(.tif instead"
+    ):
+        read(folder, rows())
+
+
+def test_advice_is_that_for_the_defect(folder):
+    with pytest.raises(InputError) as error:
+        read(folder, rows(), exclude=["006/z"])
+    assert "006/z is no clip" in str(error.value) and str(error.value).endswith(
+        "`exclude` in params.yaml what is no clip."
+    )
+    assert "Mend" not in str(error.value)
