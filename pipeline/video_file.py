@@ -1,5 +1,6 @@
 """A clip in a video file, frame by frame."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import cv2
 import numpy as np
 
 from pipeline.errors import InputError
+
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # silent: what FFmpeg remarks, the errors here say better
 
 
 class VideoFile(Sequence[np.ndarray]):

@@ -71,3 +71,17 @@ def test_a_file_that_is_no_video_is_an_error(tmp_path):
     (tmp_path / "clip.mp4").write_text("no video")
     with pytest.raises(InputError, match=r"clip\.mp4: expected a video"):
         VideoFile(tmp_path / "clip.mp4")
+
+
+def test_a_truncated_video_is_one_error_and_nothing_else(tmp_path, capfd):
+    path = tmp_path / "clip.mp4"
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 25, (64, 64))
+    for grey in range(10):
+        video.write(np.full((64, 64, 3), grey, np.uint8))
+    video.release()
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(b"moov") - 4])
+    capfd.readouterr()
+    with pytest.raises(InputError, match=r"clip\.mp4: expected a video"):
+        VideoFile(path)
+    assert capfd.readouterr() == ("", "")  # FFmpeg has its own way to say it
