@@ -73,8 +73,7 @@ def fix_arithmetic(threads: int, *, tf32: bool = False, deterministic: bool = Tr
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS when it starts
     torch.set_num_threads(threads)
-    # Only a warning for operators that do not promise to be deterministic. Of those of the network it can be max
-    # pooling, and with windows that do not overlap there is nothing whose order could matter.
+    # A warning, no error, where an operator does not promise to be deterministic: PyTorch names none of the network's.
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
     # That also fills every new tensor, to show reads of unwritten memory: a third of the time of a step on a CPU.
     torch.utils.deterministic.fill_uninitialized_memory = False
