@@ -15,9 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from pipeline.attention import motion_energy, without_head_motion
+from pipeline.attention_scores import motion_energy, without_head_motion
 from pipeline.introspection import Attention, Grid
-from pipeline.statistics import wilson_interval
+from pipeline.significance import wilson_interval
 
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6E6E6E"
 _STYLE = {
@@ -424,7 +424,7 @@ def attention_scores(scores: pd.DataFrame) -> Figure:
     Parameters
     ----------
     scores
-        Columns `kind,what,measure,value,chance`, as `attention.score` gives them.
+        Columns `kind,what,measure,value,chance`, as `attention_scores.score` gives them.
     """
     spatial = scores[scores["measure"] == "roc_auc"]
     temporal = scores[scores["measure"] == "rank_correlation"]

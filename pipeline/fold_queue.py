@@ -137,20 +137,22 @@ def results(
             job = by_key[future.key]
             if future.status == "finished":
                 yield job, outcome
-            elif future.status == "error" and isinstance(error := future.exception(), FlowMissing):
-                if future.key in after_sending:  # it would be missing for ever
-                    raise InputError(
-                        f"expected flow.h5, which was sent there, in {error}; found none. Is this disk full? "
-                        "`--local-directory` gives a worker another folder"
-                    )
-                if not flow_is_sent:
-                    _send_flow(client, shared, topic)
-                    flow_is_sent = True
-                queue.add(submit(job))
-            elif future.status == "error":
-                yield job, _explained(error)
-            else:
+                continue
+            if future.status != "error":
                 raise InputError("the connection to the scheduler was lost")
+            error = future.exception()
+            if not isinstance(error, FlowMissing):
+                yield job, _explained(error)
+                continue
+            if future.key in after_sending:  # it would be missing for ever
+                raise InputError(
+                    f"expected flow.h5, which was sent there, in {error}; found none. Is this disk full? "
+                    "`--local-directory` gives a worker another folder"
+                )
+            if not flow_is_sent:
+                _send_flow(client, shared, topic)
+                flow_is_sent = True
+            queue.add(submit(job))
     finally:
         if client.status == "running":
             client.cancel(list(queue.futures))

@@ -234,8 +234,7 @@ def _keep(params: Params, job: Job, recipe: Recipe, files: tuple[bytes, bytes, b
     except OSError as error:
         if error.errno in NO_ROOM:
             raise InputError(
-                f"cannot keep {job.name} in DVC's cache: {os.strerror(error.errno)}; free disk space "
-                "(`dvc gc --workspace` removes cached data that nothing uses any more)"
+                f"cannot keep {job.name} in DVC's cache: {os.strerror(error.errno)}. Free disk space and run again"
             ) from error
         raise
 

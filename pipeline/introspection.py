@@ -72,9 +72,9 @@ class Attention(NamedTuple):
     """w_i (Eq. 4): float32 (T,), sum 1; None without temporal attention."""
     grid: Grid
     """Where the positions of the maps lie in the frame."""
-    contrast: np.ndarray | None = None
+    contrast: np.ndarray | None
     """Standard deviation of m(x_i) over the channels, float32 (T, h, w): where the mask raises some channels and lowers
-    others, which cancel in the mean."""
+    others, which cancel in the mean; None without spatial attention."""
 
 
 def grid(network: STANet, size: int, crop: int) -> Grid:

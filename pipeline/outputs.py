@@ -43,8 +43,7 @@ def staged(folder: Path, *targets: Path) -> Iterator[list[Path]]:
             names = ", ".join(str(target) for target in targets)
             raise InputError(
                 f"cannot write {names}: {os.strerror(error.errno)}. "
-                "No unfinished file was left behind; free disk space (`dvc gc --workspace` removes cached data that "
-                "nothing uses any more) and run again."
+                "No unfinished file was left behind. Free disk space and run again."
             ) from error
         raise
     finally:

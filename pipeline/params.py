@@ -5,7 +5,7 @@ pydantic does the checking: types are strict (no text where a number belongs), u
 
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -170,41 +170,44 @@ class Params:
 
     @model_validator(mode="after")
     def _consistent(self) -> "Params":
+        if faults := list(self._contradictions()):
+            raise ValueError("\n  ".join(faults))
+        return self
+
+    def _contradictions(self) -> Iterator[str]:
+        """What does not fit together, though each value by itself is allowed."""
         if not Path(self.raw).is_absolute() and Path(self.raw) != SYNTHETIC:
-            raise ValueError(
+            yield (
                 f"raw: must be data/raw/synthetic or an absolute path, found {self.raw!r}: "
                 "experiments run in another folder, where a relative path leads nowhere"
             )
         if ".." in Path(self.raw).parts:
-            raise ValueError(f"raw: must not contain '..', found {self.raw!r}")
+            yield f"raw: must not contain '..', found {self.raw!r}"
         if Path(self.annotation.file).is_absolute() and not self.annotation.sha256:
-            raise ValueError("annotation.sha256: must be given for a file that is not below `raw`")
+            yield "annotation.sha256: must be given for a file that is not below `raw`"
         if ".." in Path(self.annotation.file).parts:
-            raise ValueError(f"annotation.file: must not contain '..', found {self.annotation.file!r}")
-        strangers = [subject for subject in self.folds if subject not in self.subjects]
-        if strangers or not self.folds:
-            raise ValueError(f"held_out: must be all or a list of subjects from `subjects`, found {list(self.folds)}")
+            yield f"annotation.file: must not contain '..', found {self.annotation.file!r}"
+        if self.held_out != "all" and not (self.held_out and set(self.held_out) <= set(self.subjects)):
+            yield f"held_out: must be all or a list of subjects from `subjects`, found {list(self.held_out)}"
         if self.flow.method == "flownet2" and self.resize.size % 64:
-            raise ValueError(
-                f"resize.size: must be a multiple of 64 with flow.method: flownet2, found {self.resize.size}"
+            yield f"resize.size: must be a multiple of 64 with flow.method: flownet2, found {self.resize.size}"
+        crop = self.train.augmentation.crop
+        largest = min(round(min(self.train.augmentation.scales) * self.resize.size), self.resize.size)
+        if crop > largest:
+            yield (
+                f"train.augmentation.crop: must be at most {largest}, the smallest scale of {self.resize.size} px, "
+                f"found {crop}"
             )
-        smallest = round(min(self.train.augmentation.scales) * self.resize.size)
-        if self.train.augmentation.crop > min(smallest, self.resize.size):
-            raise ValueError(
-                f"train.augmentation.crop: must be at most {min(smallest, self.resize.size)}, the smallest scale of "
-                f"{self.resize.size} px, found {self.train.augmentation.crop}"
-            )
-        if self.train.augmentation.crop < 32 * self.model.pooling:
-            raise ValueError(
+        if crop < 32 * self.model.pooling:
+            yield (
                 f"train.augmentation.crop: must be at least 32 x model.pooling = {32 * self.model.pooling}, the least "
-                f"that the network can halve often enough, found {self.train.augmentation.crop}"
+                f"that the network can halve often enough, found {crop}"
             )
-        return self
 
     @property
     def folds(self) -> tuple[str, ...]:
         """Subjects that are held out, in the order of `subjects`."""
-        return self.subjects if self.held_out == "all" else self.held_out
+        return tuple(subject for subject in self.subjects if self.held_out == "all" or subject in self.held_out)
 
 
 def load(path: Path) -> Params:
@@ -213,8 +216,8 @@ def load(path: Path) -> Params:
     Raises
     ------
     InputError
-        The file is missing or no YAML, or a key is unknown, missing or has a value that is not allowed. All faults
-        are listed, each with key, value and what is allowed.
+        The file is missing or no YAML, or a key is unknown, missing or has a value that is not allowed. All of these
+        are listed, each with key, value and what is allowed; if there are none, all values that do not fit together.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -237,7 +240,8 @@ def parse(text: str, path: Path) -> Params:
         return TypeAdapter(Params).validate_json(json.dumps(document, default=str))
     except ValidationError as error:
         faults = [_fault(details) for details in error.errors()]
-        raise InputError(f"{path}: {len(faults)} wrong:\n" + "\n".join(f"  {fault}" for fault in faults)) from None
+        listed = "\n".join(f"  {fault}" for fault in faults)
+        raise InputError(f"{path}: {len(listed.splitlines())} wrong:\n{listed}") from None
 
 
 def _fault(details: Any) -> str:

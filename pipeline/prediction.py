@@ -288,8 +288,7 @@ def _load(path: Path) -> Network:
     if not path.exists():
         raise InputError(f"{path}: expected a trained network, found no such file. Run `dvc repro`, which trains it.")
     try:
-        trained = bool(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])
-        if trained:
+        if torch.load(path, map_location="cpu", weights_only=True)["state_dict"]:
             return Network(path, *introspection.load(path))
     except Exception as error:  # PyTorch raises whatever its unpickler stumbles over
         raise InputError(

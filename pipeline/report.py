@@ -16,8 +16,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from pipeline import attention as scoring
-from pipeline import figures, metrics, statistics
+from pipeline import attention_scores, figures, metrics, significance
 from pipeline.errors import InputError
 from pipeline.introspection import Attention
 from pipeline.params import Params
@@ -84,23 +83,23 @@ def write(study: Study, page: Path, folder: Path, scores: Path) -> None:
     _check_chosen(study)
     folder.mkdir()
     scored = _score(study)
-    page.write_text(render(study, scored, _draw(study, scored, folder)), encoding="utf-8")
-    scores.write_text(json.dumps(_attention_json(study, scored), indent=2) + "\n")
+    summary = None if scored is None else attention_scores.summarise(scored)
+    page.write_text(render(study, summary, _draw(study, scored, folder)), encoding="utf-8")
+    scores.write_text(json.dumps(_attention_json(study, scored, summary), indent=2) + "\n")
 
 
-def render(study: Study, scored: pd.DataFrame | None, pictures: Mapping[str, Any]) -> str:
+def render(study: Study, summary: Mapping[str, Any] | None, pictures: Mapping[str, Any]) -> str:
     """The page as HTML.
 
     Parameters
     ----------
     study
         What it is about.
-    scored
-        What `attention.score` gives, or None where the motion is not known.
+    summary
+        What `attention_scores.summarise` gives, or None where the motion is not known.
     pictures
         Data URI of each figure; `clips` holds those of single clips, by clip.
     """
-    summary = None if scored is None else scoring.summarise(scored)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -191,13 +190,13 @@ def _headline(study: Study) -> list[dict[str, Any]]:
     predictions = study.predictions
     correct = int((predictions["label"] == predictions["predicted"]).sum())
     several = predictions["subject"].nunique() > 1
-    over_subjects = statistics.bootstrap_intervals(predictions, study.classes) if several else {}
+    over_subjects = significance.bootstrap_intervals(predictions, study.classes) if several else {}
     return [
         {
             "name": {"accuracy": "Accuracy", "uf1": "UF1", "uar": "UAR"}[name],
             "value": value,
             "correct": correct if name == "accuracy" else None,
-            "wilson": statistics.wilson_interval(correct, len(predictions)) if name == "accuracy" else None,
+            "wilson": significance.wilson_interval(correct, len(predictions)) if name == "accuracy" else None,
             "subjects": over_subjects.get(name),
         }
         for name, value in study.metrics.items()
@@ -239,7 +238,7 @@ def _typical(study: Study) -> dict[str, str]:
 def _score(study: Study) -> pd.DataFrame | None:
     if study.truth is None:
         return None
-    return scoring.score(study.predictions[["clip", "subject"]], study.attention, study.flow, study.truth)
+    return attention_scores.score(study.predictions[["clip", "subject"]], study.attention, study.flow, study.truth)
 
 
 def _no_truth(params: Params) -> str:
@@ -249,20 +248,20 @@ def _no_truth(params: Params) -> str:
     return "The frames were cropped to the face (face: crop), and the known motion is that of whole frames."
 
 
-def _attention_json(study: Study, scored: pd.DataFrame | None) -> dict[str, Any]:
-    if scored is None:
+def _attention_json(study: Study, scored: pd.DataFrame | None, summary: Mapping[str, Any] | None) -> dict[str, Any]:
+    if scored is None or summary is None:
         return {"reason": _no_truth(study.params)}
     single = [
         {"clip": clip}
         | {f"{row.measure}, {row.what}": None if np.isnan(row.value) else row.value for row in rows.itertuples()}
         for clip, rows in scored.groupby("clip", sort=False)
     ]
-    return scoring.summarise(scored) | {"weights": _spread(study), "clips": single}
+    return {**summary, "weights": _spread(study), "clips": single}
 
 
 def _spread(study: Study) -> dict[str, float] | None:
     weights = [shown.weights for shown in study.attention.values()]
-    return None if weights[0] is None else scoring.spread(weights)
+    return None if weights[0] is None else attention_scores.spread(weights)
 
 
 _BETTER = {
@@ -297,19 +296,19 @@ _DIFFERENCES = {
 
 
 def findings(summary: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
-    """What the scores of `attention.summarise` say, in sentences made from the numbers."""
+    """What the scores of `attention_scores.summarise` say, in sentences made from the numbers."""
     sentences, verdicts = [], {}
     for entry in summary["scores"]:
         key = entry["what"], entry["measure"]
         if key in _CHANCE:
-            verdicts[key] = scoring.verdict(entry, entry["chance"])
+            verdicts[key] = attention_scores.verdict(entry, entry["chance"])
             found = f"{_with_interval(entry)}; chance {entry['chance']:.3f}; "
             found += f"{entry['above_chance']} of {entry['clips']} clips above it."
             sentences.append(_CHANCE[key].format(_BETTER[verdicts[key]], found))
     for entry in summary["differences"]:
         key = entry["what"], entry["than"], entry["measure"]
         if key in _DIFFERENCES:
-            verdicts[key] = scoring.verdict(entry, 0)
+            verdicts[key] = attention_scores.verdict(entry, 0)
             said = _DIFFERENCES[key].format(_BETTER[verdicts[key]])
             sentences.append(f"{said}: difference {_with_interval(entry, sign='+')}.")
     for what, alone, measure, conclusion in (
@@ -352,10 +351,11 @@ def _draw(study: Study, scored: pd.DataFrame | None, folder: Path) -> dict[str, 
         "curves": drawn(figures.training_curves(study.curves), "curves.svg"),
     }
     background = None if study.shows_faces else _mean_face(study)
-    examples = [_example(study, clip, background) for clip in _to_draw(study)]
+    chosen = _to_draw(study)
+    examples = [_example(study, clip, background) for clip in chosen]
     pictures["spatial"] = drawn(figures.spatial_attention(examples), "spatial_attention.png")
     pictures["clips"] = {}
-    for clip, example in zip(_to_draw(study), examples, strict=True):
+    for clip, example in zip(chosen, examples, strict=True):
         energy = None if study.truth is None else study.truth[clip].energy
         figure = figures.clip_attention(
             example.frames, example.flow, example.attention, example.title.replace("\n", ", "), energy
@@ -365,7 +365,7 @@ def _draw(study: Study, scored: pd.DataFrame | None, folder: Path) -> dict[str, 
         clips = list(study.attention)
         weights = np.stack([study.attention[clip].weights for clip in clips])
         inside = study.attention[clips[0]].grid.inside
-        energies = np.stack([scoring.motion_energy(study.flow(clip)[..., inside, inside]) for clip in clips])
+        energies = np.stack([attention_scores.motion_energy(study.flow(clip)[..., inside, inside]) for clip in clips])
         pictures["temporal"] = drawn(figures.temporal_attention(weights, energies), "temporal_attention.svg")
     if scored is not None:
         pictures["scores"] = drawn(figures.attention_scores(scored), "attention_scores.svg")

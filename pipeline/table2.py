@@ -13,7 +13,7 @@ from statistics import mean, stdev
 import numpy as np
 import pandas as pd
 
-from pipeline.statistics import mcnemar, wilson_interval
+from pipeline.significance import mcnemar, wilson_interval
 
 # A test between two rows counts only the clips that change sides. Where all of them go one way, p is 2 * 0.5 ** n.
 _SMALLEST_SIGNIFICANT = next(n for n in range(1, 99) if 2 * 0.5**n < 0.05)

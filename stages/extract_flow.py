@@ -30,7 +30,7 @@ def main() -> None:
             if parts.stale:
                 click.echo("extract_flow: an interrupted run had other frames, settings or code: it is not used")
             for damaged in parts.damaged:
-                click.echo(f"Warning: {damaged} is not what was written to it; its clips are estimated again")
+                click.echo(f"Warning: {damaged} is not what was written to it and is not used", err=True)
             done = extraction.pairs_kept(frames, clips_at_once, parts)
             total = len(clips) * (frames.shape[1] - 1)
             if done:

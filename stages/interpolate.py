@@ -58,7 +58,7 @@ def _boxes(params: parameters.Params, clips: pd.DataFrame) -> dict[str, faces.Bo
         problems.append(f"{clip.clip}: {reason} ({size}, see {picture})")
     if problems:
         raise InputError(
-            f"expected one face in every clip of {params.dataset}, found {len(problems)} without:\n  "
+            f"expected one face in every clip of {params.dataset}; {len(problems)} are not right:\n  "
             + "\n  ".join(problems)
             + f"\nLook at the pictures and give each a box in {paths.PARAMS}, in pixels: "
             + "`face_boxes: {clip: [x, y, width, height]}`. Or say `face: none`, if the frames show faces only."

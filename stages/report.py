@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
 import click
+import h5py
 import torch
 
 from pipeline import clipstore, introspection, paths, report, tables, truth
@@ -35,12 +37,11 @@ def main() -> None:
         )
     torch.set_num_threads(params.train.threads)
     with clipstore.reading(paths.resized(name)) as frames, clipstore.reading(paths.flow(name)) as flow:
-        row = {clip: number for number, clip in enumerate(clipstore.clip_names(flow))}
-        clipstore.rows_of(list(predictions["clip"]), list(row))
+        frame_row, flow_row = (_rows(file, predictions["clip"]) for file in (frames, flow))
         bar = progress(params, "report", "clip", len(predictions))
         attention = {
             clip.clip: introspection.attention(
-                folds[clip.subject][0], torch.tensor(flow["flow"][row[clip.clip]]), params.train.augmentation.crop
+                folds[clip.subject][0], torch.tensor(flow["flow"][flow_row[clip.clip]]), params.train.augmentation.crop
             )
             for clip in bar(predictions.itertuples())
         }
@@ -61,13 +62,18 @@ def main() -> None:
             hashes={path.name if path.is_absolute() else path.as_posix(): _sha256(path) for path in sources},
             attention=attention,
             truth=known,
-            frames=lambda clip: frames["frames"][row[clip]],
-            flow=lambda clip: flow["flow"][row[clip]],
+            frames=lambda clip: frames["frames"][frame_row[clip]],
+            flow=lambda clip: flow["flow"][flow_row[clip]],
         )
         targets = [paths.report(name), paths.figures(name), paths.attention(name)]
         with staged(paths.partial("report", name), *targets) as [page, folder, scores]:
             report.write(study, page, folder, scores)
     click.echo(f"{name}: {paths.report(name)}")
+
+
+def _rows(file: h5py.File, clips: Iterable[str]) -> dict[str, int]:
+    names = list(clips)
+    return dict(zip(names, clipstore.rows_of(names, clipstore.clip_names(file)), strict=True))
 
 
 def _sha256(path: Path) -> str:

@@ -62,7 +62,7 @@ def test_what_a_killed_run_left_is_removed_but_not_what_another_stage_writes(tmp
 
 def test_a_full_disk_is_one_clear_error(tmp_path):
     with (
-        pytest.raises(InputError, match=r"a\.txt.*No space left.*free disk space"),
+        pytest.raises(InputError, match=r"a\.txt.*No space left.*Free disk space"),
         staged(tmp_path / ".partial/stage", tmp_path / "a.txt") as [file],
     ):
         file.touch()

@@ -113,6 +113,17 @@ def test_a_wrong_value_names_key_value_and_what_is_allowed(load, change, message
         assert part in str(error.value)
 
 
+def test_all_that_does_not_fit_together_is_reported_at_once(load):
+    with pytest.raises(InputError) as error:
+        load(raw="elsewhere", held_out=["sub09"], train__augmentation__crop=190)
+    assert ": 3 wrong:\n  raw: " in str(error.value)
+    assert "\n  held_out: " in str(error.value) and "\n  train.augmentation.crop: " in str(error.value)
+
+
+def test_equal_studies_hold_out_their_subjects_in_one_order(load):
+    assert load(held_out=["sub03", "sub01"]).folds == load(held_out=["sub01", "sub03"]).folds == ("sub01", "sub03")
+
+
 def test_all_faults_are_reported_at_once(load):
     with pytest.raises(InputError) as error:
         load(seed="x", train__lr=-1, flow__method="none")

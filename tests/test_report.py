@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import metrics, params, report, statistics
+from pipeline import attention_scores, metrics, params, report, significance
 from pipeline.errors import InputError
 from pipeline.introspection import Attention, Grid
 from pipeline.truth import Truth
@@ -132,7 +132,9 @@ def page_of(made):
     pictures = dict.fromkeys(NAMES, "data:,") | {"clips": {}}
     if next(iter(made.attention.values())).weights is None:
         del pictures["temporal"]
-    return Page(report.render(made, report._score(made), pictures))
+    scored = report._score(made)
+    summary = None if scored is None else attention_scores.summarise(scored)
+    return Page(report.render(made, summary, pictures))
 
 
 def write(made, folder):
@@ -157,9 +159,9 @@ def test_the_scores_are_those_of_the_tables_with_their_intervals(whole):
     assert all(percent(value) in page.text for value in made.metrics.values())
     correct = int((made.predictions["label"] == made.predictions["predicted"]).sum())
     assert f"{correct} of 24 clips" in page.text
-    low, high = statistics.wilson_interval(correct, 24)
+    low, high = significance.wilson_interval(correct, 24)
     assert f"{percent(low)} to {percent(high)}" in page.text
-    for low, high in statistics.bootstrap_intervals(made.predictions, CLASSES).values():
+    for low, high in significance.bootstrap_intervals(made.predictions, CLASSES).values():
         assert f"{percent(low)} to {percent(high)}" in page.text
     assert percent(made.predictions["label"].value_counts().max() / 24) in page.cells
 
@@ -201,6 +203,16 @@ def test_every_figure_of_the_page_is_a_file_and_the_other_way_round(whole):
     assert expected | {"attention_scores", "mistakes"} <= {Path(name).stem for name in files}
     assert sum(name.startswith("clip_") for name in files) == 3  # a typical one of each class
     assert len(page.images) == len(re.findall('alt="[^"]+"', page.source))
+
+
+def test_a_typical_clip_has_the_median_probability_of_its_class(whole):
+    made = whole[0]
+    for label in CLASSES:
+        clips = made.predictions[made.predictions["label"] == label]
+        own = clips[f"p_{label}"]
+        [typical] = clips["clip"][own == own.sort_values().iloc[(len(own) - 1) // 2]]
+        assert len(own) > 3 and typical in report._to_draw(made)
+    assert len(report._to_draw(made)) == 3
 
 
 def test_equal_studies_give_equal_bytes(whole, tmp_path):

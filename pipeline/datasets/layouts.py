@@ -91,4 +91,5 @@ LAYOUTS = {
 
 def layout_of(root: Path) -> str:
     """Name of the layout in which the generator wrote a tree: by its annotation."""
-    return next((name for name, layout in LAYOUTS.items() if (root / (layout.annotation or ".")).exists()), "smic")
+    annotated = (name for name, layout in LAYOUTS.items() if layout.annotation and (root / layout.annotation).exists())
+    return next(annotated, "smic")  # whose files say it all by their names

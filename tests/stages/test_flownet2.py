@@ -82,7 +82,7 @@ def test_after_kill_9_extraction_goes_on_and_ends_with_the_same_bytes(study):
 
     output = workspace.dvc(*extract)
     name = parts[0].relative_to(workspace.root)
-    assert f"Warning: {name} is not what was written to it; its clips are estimated again" in output
+    assert f"Warning: {name} is not what was written to it and is not used" in output
     assert f"going on after {(len(parts) - 1) * 7} of {PAIRS} pairs" in output
     assert flow_of(workspace).read_bytes() == expected
     assert [path.name for path in state.iterdir()] == ["lock"]

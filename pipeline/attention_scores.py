@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata, spearmanr
 
-from pipeline import statistics
+from pipeline import significance
 from pipeline.introspection import Attention
 from pipeline.truth import Truth
 
@@ -222,7 +222,7 @@ def summarise(scores: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
 def _mean(values: pd.Series, subjects: Sequence[str]) -> dict[str, float]:
     entry: dict[str, float] = {"mean": float(values.mean())}
     if len(set(subjects)) > 1:
-        entry["low"], entry["high"] = statistics.mean_interval(values, subjects)
+        entry["low"], entry["high"] = significance.mean_interval(values, subjects)
     return entry | {"clips": len(values)}
 
 
