@@ -1,10 +1,13 @@
 """What a machine does: time of a call, rate of its matrix products, memory held."""
 
 import resource
+import sys
 import time
 from collections.abc import Callable
 
 import torch
+
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes in which the system counts memory
 
 
 def seconds(run: Callable[[], object], device: torch.device, times: int = 4) -> float:
@@ -34,4 +37,4 @@ def peak_memory(device: torch.device) -> float:
     """GiB that this process has held at most so far, on the GPU if it works there."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT / 2**30

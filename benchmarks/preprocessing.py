@@ -21,6 +21,7 @@ from pipeline import params_file, paths
 STAGES = ("index", "interpolate", "resize", "extract_flow")
 LENGTH, HEIGHT, WIDTH = 70, 340, 280  # as in CASME II
 SUBJECTS = 10
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes in which the system counts memory
 
 
 def write_dataset(root: Path, clips: int) -> None:
@@ -49,7 +50,7 @@ def measured(command: list[str], folder: Path) -> tuple[float, float]:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise click.ClickException(f"{' '.join(command)} failed")
-    return time.perf_counter() - start, usage.ru_maxrss / 1000
+    return time.perf_counter() - start, usage.ru_maxrss * _RSS_UNIT / 1e6
 
 
 @click.command()

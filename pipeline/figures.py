@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 from pipeline.attention_scores import motion_energy, without_head_motion
@@ -142,7 +144,7 @@ def _grey(frame: np.ndarray) -> np.ndarray:
     return np.repeat(np.rint(frame.mean(axis=-1, keepdims=True)).astype(np.uint8), 3, axis=-1)
 
 
-def _lay(axes: Axes, field: np.ndarray, grid: Grid, limits: tuple[float, float], left: float = -0.5) -> object:
+def _lay(axes: Axes, field: np.ndarray, grid: Grid, limits: tuple[float, float], left: float = -0.5) -> AxesImage:
     """A field (S, S) over the frame that is drawn from `left` on; the border is that of the network's input."""
     image = axes.imshow(
         field, cmap="viridis", alpha=0.6, vmin=limits[0], vmax=limits[1], extent=_extent(len(field), left)
@@ -163,7 +165,7 @@ def _wheel_key(axes: Axes, fastest: float) -> None:
 
 
 def _course(
-    figure: Figure, cell: object, energy: np.ndarray, weights: np.ndarray | None, truth: np.ndarray | None
+    figure: Figure, cell: SubplotSpec, energy: np.ndarray, weights: np.ndarray | None, truth: np.ndarray | None
 ) -> None:
     """Weights and motion energy over time, one above the other."""
     frames = np.arange(1, len(energy) + 1)

@@ -85,7 +85,10 @@ class STANet(nn.Module):
         _initialise(self, seed)
 
     def forward(self, flow: Tensor) -> STANetOutput:
-        """Classify clips of optical flow: (N, T, 2, H, W), in pixels; H and W at least 32 after pooling."""
+        """Classify clips of optical flow: (N, T, 2, H, W), in pixels; H and W at least 32 after pooling.
+
+        Raises ValueError for another shape.
+        """
         if flow.dim() != 5 or flow.shape[2] != 2 or min(flow.shape[3:]) < self.smallest:
             raise ValueError(
                 f"expected flow of shape (N, T, 2, H, W), H and W at least {self.smallest}, got {tuple(flow.shape)}"

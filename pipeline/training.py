@@ -20,7 +20,7 @@ from torch.nn import functional
 from pipeline.augmentation import TEST_VIEW, View, Views
 from pipeline.errors import InputError
 from pipeline.resume import Parts
-from pipeline.stanet import STANet, mask_l1, stanet_loss
+from pipeline.stanet import STANet, STANetOutput, mask_l1, stanet_loss
 
 CURVE_COLUMNS = ("epoch", "loss", "cross_entropy", "mask_l1", "accuracy")
 
@@ -264,7 +264,7 @@ def _restore(
 
 
 @torch.no_grad()
-def _measures(loss: Tensor, output: Any, targets: Tensor) -> Tensor:
+def _measures(loss: Tensor, output: STANetOutput, targets: Tensor) -> Tensor:
     """Loss, cross entropy, l1 norm of the mask and accuracy of a batch: float64 (4,)."""
     cross_entropy = functional.cross_entropy(output.logits.float(), targets)
     l1 = torch.zeros_like(loss) if output.mask is None else mask_l1(output.mask)

@@ -18,7 +18,7 @@ import numpy as np
 Field = np.ndarray  # float32 (H, W)
 Point = tuple[float, float]
 
-# Half the height of the cropped picture in face units: 280 x 240 px, as CASME II is cropped, shows hairline to chin.
+# Half the height of the picture in face units: frames of 280 x 240 px, the default, show hairline to chin.
 HALF_HEIGHT = 7 / 6
 
 # Skin albedo from fair to dark, RGB.
