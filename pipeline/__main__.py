@@ -3,12 +3,16 @@
 Each command imports what it needs itself, so that none waits for the packages of another.
 """
 
+import errno
+import os
 import sys
 from pathlib import Path
 
 import click
 
 from pipeline.errors import InputError
+
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class _Commands(click.Group):
@@ -19,6 +23,10 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except InputError as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if error.errno not in _FORBIDDEN or error.filename is None:
+                raise
+            raise click.ClickException(f"cannot write {error.filename}: {error.strerror}") from error
         except ModuleNotFoundError as error:
             if error.name.startswith("pipeline"):
                 raise
@@ -92,6 +100,7 @@ def ablate(
     params.yaml, dvc.lock and results stay as they are. A run that was interrupted goes on where it ended.
     """
     from pipeline import ablation, table2
+    from pipeline.outputs import staged
 
     _one_of(workers, scheduler)
     forms = (csv, table2.as_csv), (markdown, table2.as_markdown), (page, table2.as_html)
@@ -99,10 +108,13 @@ def ablate(
     for path, _ in wanted:  # before hours of training, not after
         if not path.absolute().parent.is_dir():
             raise InputError(f"{path}: expected a file in a folder that is there; found no folder {path.parent}")
+        if not os.access(path.absolute().parent, os.W_OK):
+            raise InputError(f"{path}: expected a folder that can be written to; {path.parent} cannot")
     table = ablation.run(seeds, workers, scheduler)
     click.echo(table2.as_text(table), nl=False)
     for path, write in wanted:
-        path.write_text(write(table), encoding="utf-8")
+        with staged(path.absolute().parent / ".partial" / path.name, path) as [draft]:
+            draft.write_text(write(table), encoding="utf-8")
 
 
 @main.command()
@@ -164,7 +176,7 @@ def folds(workers: int | None, scheduler: str | None, variants: bool, seeds: int
 
 
 def _one_of(workers: int | None, scheduler: str | None) -> None:
-    if workers and scheduler:
+    if workers and scheduler is not None:
         raise InputError("expected --workers for this machine or --scheduler for a cluster, found both")
 
 

@@ -133,6 +133,11 @@ def head() -> str:
         There is none.
     """
     try:
+        if above := git("rev-parse", "--show-prefix").strip():
+            raise InputError(
+                f"{Path.cwd()}: expected a git checkout of its own, to which experiments belong; this is the folder "
+                f"{above} of another one"
+            )
         return git("rev-parse", "--verify", "--quiet", "HEAD").strip()
     except Failed as error:
         raise InputError(
@@ -198,14 +203,22 @@ def _clone(folder: Path, base: str) -> None:
     settings = Path(".dvc/config.local")
     if settings.exists():
         shutil.copy2(settings, folder / settings)
-    cache = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], capture_output=True, text=True, check=True)
-    shared = [sys.executable, "-m", "dvc", "cache", "dir", "--local", cache.stdout.strip()]
-    subprocess.run(shared, cwd=folder, check=True, capture_output=True)
+    cache = _cache_dir(Path())
+    _cache_dir(folder, "--local", os.path.relpath(cache, folder))  # DVC cannot write a name that is not ASCII
     # What a stage has finished when it is interrupted serves the copies of later runs, and the checkout itself.
     resume = Path(".resume")
     resume.mkdir(exist_ok=True)
     _link(folder, resume)
     (folder / ".git/info/exclude").write_text("/.resume\n")
+
+
+def _cache_dir(checkout: Path, *value: str) -> str:
+    """What `dvc cache dir` says in a checkout; with a value, it is set."""
+    command = [sys.executable, "-m", "dvc", "cache", "dir", *value]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True)
+    if done.returncode:
+        raise Failed(f"`dvc {' '.join(command[3:])}` failed in {checkout.absolute()}: {done.stderr.strip()}")
+    return done.stdout.strip()
 
 
 def _link(folder: Path, path: Path) -> None:

@@ -1,6 +1,8 @@
 """Folds at a Dask cluster: sent as text, watched, and handed back as bytes in the order in which they finish."""
 
+import asyncio
 import hashlib
+import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,7 +13,9 @@ from uuid import uuid4
 import dask
 from dask.typing import Key
 from distributed import Client, Future, LocalCluster, as_completed
+from distributed.comm import connect
 from distributed.scheduler import KilledWorker
+from distributed.security import Security
 
 from pipeline import fold_worker
 from pipeline.errors import InputError
@@ -78,16 +82,38 @@ def running_cluster(scheduler: str) -> Iterator[Client]:
     InputError
         Nothing answers there.
     """
-    where = {"scheduler_file": scheduler} if Path(scheduler).is_file() else {"address": scheduler}
     try:
-        client = Client(**where, timeout=CONNECT_SECONDS)
+        address = _address(scheduler)
+        # What is no scheduler may take the connection and never answer, for which a client waits for ever.
+        asyncio.run(asyncio.wait_for(_greet(address), CONNECT_SECONDS))
+        client = Client(address, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
+        reason = str(error) or "it took the connection and says nothing"
         raise InputError(
-            f"expected a Dask scheduler at {scheduler}, but none answers ({error}). "
+            f"expected a Dask scheduler at {scheduler or 'an address'}, but none answers ({reason}). "
             "Start one with `python -m dask scheduler`; docs/parallel.md shows how"
         ) from error
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it has to say is said by an error here
     with client:
         yield client
+
+
+def _address(scheduler: str) -> str:
+    """Of a scheduler, which may be named by its file."""
+    path = Path(scheduler)
+    if path.is_file():
+        try:
+            return json.loads(path.read_text())["address"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError("the file is not one that a scheduler has written") from error
+    if ":" not in scheduler:
+        raise ValueError("there is no such file, and an address has a port: tcp://host:8786")
+    return scheduler
+
+
+async def _greet(address: str) -> None:
+    connection = await connect(address, **Security().get_connection_args("client"))
+    await connection.close()
 
 
 def results(
@@ -139,7 +165,7 @@ def results(
                 yield job, outcome
                 continue
             if future.status != "error":
-                raise InputError("the connection to the scheduler was lost")
+                raise InputError("the connection to the scheduler was lost. Does it still run?")
             error = future.exception()
             if not isinstance(error, FlowMissing):
                 yield job, _explained(error)

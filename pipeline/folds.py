@@ -123,7 +123,7 @@ def train(params: Params, recipes: dict[Job, Recipe], workers: int | None, sched
     """
     if not recipes:
         return
-    if scheduler:
+    if scheduler is not None:
         cluster = fold_queue.running_cluster(scheduler)
     else:
         device = resolve_device(params.runtime.device)

@@ -24,7 +24,7 @@ PIPELINE = """stages:
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """A git checkout with uncommitted changes, as the current folder."""
-    root = tmp_path / "checkout"
+    root = tmp_path / "Prüfung 表"  # which DVC cannot write into its settings
     root.mkdir()
     monkeypatch.chdir(root)
     for who in ("AUTHOR", "COMMITTER"):
@@ -112,6 +112,21 @@ def test_one_copy_at_a_time_and_rests_of_a_killed_run_do_no_harm(checkout):
         with pytest.raises(InputError, match="already"), experiments.copy(COPY, experiments.head(), []):
             pass
         assert (copy.folder / "dvc.yaml").exists()
+
+
+def test_a_folder_of_another_checkout_is_no_checkout(checkout, monkeypatch):
+    monkeypatch.chdir(checkout / "lent")
+    with pytest.raises(InputError, match=r"expected a git checkout of its own.*the folder lent/ of another one"):
+        experiments.head()
+
+
+def test_what_dvc_refuses_is_an_error_with_its_words(checkout, monkeypatch):
+    monkeypatch.setattr(experiments.os.path, "relpath", lambda path, start: "--nonsense")
+    with (
+        pytest.raises(experiments.Failed, match=r"dvc cache dir --local --nonsense` failed in .*\n?.*nonsense"),
+        experiments.copy(COPY, experiments.head(), []),
+    ):
+        pass
 
 
 def test_without_a_commit_there_is_nothing_to_copy(tmp_path, monkeypatch):

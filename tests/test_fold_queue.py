@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -280,10 +281,31 @@ def test_a_queue_that_is_closed_leaves_the_workers_idle(cluster, study):
         assert collect(client, study.jobs(subjects=["s2"]), study.shared()).keys() == {"s2"}
 
 
-def test_a_scheduler_that_is_not_there_is_one_clear_error(monkeypatch):
+@pytest.mark.parametrize(
+    ("scheduler", "reason"),
+    [
+        ("tcp://127.0.0.1:9", "at tcp://127.0.0.1:9, but none answers"),
+        ("", r"at an address, but none answers \(there is no such file, and an address has a port"),
+        ("scheduler.json", r"at scheduler.json, but none answers \(there is no such file"),
+        ("empty.json", r"at empty.json, but none answers \(the file is not one that a scheduler has written"),
+        ("params.yaml", r"at params.yaml, but none answers \(the file is not one that a scheduler has written"),
+    ],
+)
+def test_a_scheduler_that_is_not_there_is_one_clear_error(monkeypatch, tmp_path, scheduler, reason):
+    monkeypatch.chdir(tmp_path)
+    Path("empty.json").write_text("{}")
+    Path("params.yaml").write_text("seed: 0\n")
     monkeypatch.setattr(fold_queue, "CONNECT_SECONDS", 1)
-    with (
-        pytest.raises(InputError, match=r"expected a Dask scheduler at tcp://127.0.0.1:9"),
-        fold_queue.running_cluster("tcp://127.0.0.1:9"),
-    ):
+    with pytest.raises(InputError, match=f"expected a Dask scheduler {reason}"), fold_queue.running_cluster(scheduler):
         pass
+
+
+def test_a_port_that_takes_connections_and_says_nothing_is_not_waited_for_for_ever(monkeypatch):
+    monkeypatch.setattr(fold_queue, "CONNECT_SECONDS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"tcp://127.0.0.1:{mute.getsockname()[1]}"
+        with (
+            pytest.raises(InputError, match=f"expected a Dask scheduler at {address}, but none answers"),
+            fold_queue.running_cluster(address),
+        ):
+            pass

@@ -1,5 +1,6 @@
 """The commands that a person types."""
 
+import errno
 import hashlib
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from pipeline import study
 from pipeline.__main__ import main
 from pipeline.flow import flownet2
 from pipeline.flow.flownet2 import FlowNet2, FlowNetSD
@@ -87,6 +89,15 @@ def test_a_file_that_holds_no_weights_is_one_clear_error(tmp_path, content, reas
         path.write_bytes(content)
     output = weights(path, 1)
     assert reason in output and "ptlflow/releases/tag/weights1" in output and "Traceback" not in output
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_clear_error(monkeypatch):
+    def forbidden(*_):
+        raise OSError(errno.EROFS, "Read-only file system", "inspect/sheet.png")
+
+    monkeypatch.setattr(study, "use", forbidden)
+    result = CliRunner().invoke(main, ["use", "synthetic"])
+    assert (result.exit_code, result.output) == (1, "Error: cannot write inspect/sheet.png: Read-only file system\n")
 
 
 def test_the_module_is_a_command_and_help_imports_no_torch():

@@ -211,6 +211,10 @@ def test_a_failure_before_training_is_named_with_its_log(workspace):
 def test_what_cannot_work_is_said_at_once(workspace, tmp_path):
     output = workspace.run(*ABLATE, "--csv", "nowhere/table.csv", fails=True)
     assert "nowhere/table.csv" in output and "no folder" in output
+    output = workspace.run(*ABLATE, "--csv", "/proc/table.csv", fails=True)
+    assert "Error: /proc/table.csv: expected a folder that can be written to" in output
+    output = workspace.run(*ABLATE, "--scheduler", "", fails=True)
+    assert "Error: expected a Dask scheduler" in output
     workspace.edit("raw: data/raw/synthetic", f"raw: {tmp_path / 'gone'}")
     assert f"found nothing at {tmp_path / 'gone'}" in workspace.run(*ABLATE, fails=True)
     workspace.edit("lambda: 1e-08", "lambda: 0")
