@@ -4,8 +4,8 @@ Each command imports what it needs itself, so that none waits for the packages o
 """
 
 import errno
-import os
 import sys
+import tempfile
 from pathlib import Path
 
 import click
@@ -108,8 +108,10 @@ def ablate(
     for path, _ in wanted:  # before hours of training, not after
         if not path.absolute().parent.is_dir():
             raise InputError(f"{path}: expected a file in a folder that is there; found no folder {path.parent}")
-        if not os.access(path.absolute().parent, os.W_OK):
-            raise InputError(f"{path}: expected a folder that can be written to; {path.parent} cannot")
+        try:
+            tempfile.TemporaryFile(dir=path.absolute().parent).close()
+        except OSError as error:
+            raise InputError(f"{path}: expected a folder that can be written to ({error.strerror})") from error
     table = ablation.run(seeds, workers, scheduler)
     click.echo(table2.as_text(table), nl=False)
     for path, write in wanted:

@@ -179,7 +179,7 @@ def test_a_clip_with_too_few_frames_is_refused(study, tmp_path):
     with pytest.raises(InputError, match=r"expected at least 2 frames.*found 0"):
         prediction.predict(row.clip, onset=row.offset, offset=row.onset)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"expected at least 2 frames.*found 0"):
+    with pytest.raises(InputError, match=r"empty: expected a folder of numbered frames .*found none"):
         prediction.predict(str(tmp_path / "empty"))
     folder = elsewhere(study, row, tmp_path / "new")
     (folder / f"reg_img{row.onset + 2}.jpg").unlink()

@@ -190,7 +190,7 @@ def test_a_clip_without_a_face_is_named_with_a_picture_and_takes_a_box_by_hand(r
         onset = frames.numbered(tree.root / row["frames"])[row["onset"]]
         cv2.imwrite(str(onset), np.full((224, 224, 3), 128, np.uint8))
     output = workspace.stage("interpolate", fails=True)
-    assert "found 2 without" in output and "Traceback" not in output
+    assert "; 2 are not right:" in output and "Traceback" not in output
     for row in (first, second):
         picture = f"inspect/smic/faces/{row['clip'].replace('/', '_')}.png"
         assert f"{row['clip']}: no face found in its onset frame (224 x 224 px, see {picture})" in output
