@@ -26,7 +26,7 @@ class _Commands(click.Group):
         except OSError as error:
             if error.errno not in _FORBIDDEN or error.filename is None:
                 raise
-            raise click.ClickException(f"cannot write {error.filename}: {error.strerror}") from error
+            raise click.ClickException(f"{error.filename}: {error.strerror}") from error
         except ModuleNotFoundError as error:
             if error.name.startswith("pipeline"):
                 raise

@@ -97,7 +97,7 @@ def test_a_folder_that_cannot_be_written_to_is_one_clear_error(monkeypatch):
 
     monkeypatch.setattr(study, "use", forbidden)
     result = CliRunner().invoke(main, ["use", "synthetic"])
-    assert (result.exit_code, result.output) == (1, "Error: cannot write inspect/sheet.png: Read-only file system\n")
+    assert (result.exit_code, result.output) == (1, "Error: inspect/sheet.png: Read-only file system\n")
 
 
 def test_the_module_is_a_command_and_help_imports_no_torch():

@@ -91,8 +91,11 @@ def find(tree: Tree, form: Form, given: Path | None = None) -> list[Path]:
         names = ", ".join(map(str, found))
         raise InputError(f"{tree.root}: expected one {expected}; found {names}. Say which with --annotation FILE")
     # Datasets have other tables deep inside; one that lies on top was meant.
-    looked_at = {path: reason for path, reason in reasons.items() if path.suffix != ".csv" or path.parent == tree.root}
-    others = "".join(f"\n  {path} {reason}" for path, reason in looked_at.items())
+    others = "".join(
+        f"\n  {path} {reason}"
+        for path, reason in reasons.items()
+        if path.suffix.lower() != ".csv" or path.parent == tree.root
+    )
     raise InputError(f"{tree.root}: expected one {expected}; found none{others}")
 
 

@@ -173,6 +173,8 @@ class _Seen:
         if source != sample.source:
             yield f"the same clip is already in {source}"
             return
+        if sample.fault:  # what else it names need not be true
+            return
         source = self._frames.setdefault((sample.frames, sample.onset, sample.offset), sample.source)
         if source != sample.source:
             yield f"the same frames are already in {source}"
