@@ -73,7 +73,7 @@ def defect(path: Path) -> str | None:
         if b"IEND" not in tail:
             return "is a truncated PNG"
         # OpenCV would keep the upper 8 bits, and of the 12 of a camera no more than 4 values in 100.
-        return "has 16 bits per channel; convert it to 8" if head[_PNG_DEPTH] == 16 else None
+        return "has 16 bits per channel; convert it to 8" if head[_PNG_DEPTH : _PNG_DEPTH + 1] == b"\x10" else None
     if head.startswith(b"BM"):
         declared = int.from_bytes(head[2:6], "little")  # 0 in files of some writers
         return None if size >= max(declared, _BMP_HEADER) else "is a truncated BMP"

@@ -88,6 +88,12 @@ def test_sixteen_bits_are_not_cut_to_eight_in_silence(tmp_path):
         frames.read(tmp_path / "1.png")
 
 
+def test_a_png_that_ends_where_it_begins_is_an_error(tmp_path):
+    (tmp_path / "1.png").write_bytes(b"\x89PNG\r\n\x1a\nIEND")
+    with pytest.raises(InputError, match=r"1\.png cannot be decoded"):
+        frames.read(tmp_path / "1.png")
+
+
 @pytest.mark.parametrize("size", [2, 5, 13])
 def test_a_bmp_without_a_header_is_truncated(tmp_path, size):
     (tmp_path / "1.bmp").write_bytes((b"BM" + bytes(20))[:size])
