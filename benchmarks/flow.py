@@ -19,12 +19,13 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from benchmarks.machine import matrix_rate, peak_memory, seconds
-from pipeline import clipstore, flow
-from pipeline import frames as frame_files
-from pipeline.datasets.synthetic import TRUTH, true_flow, write_tree
+from pipeline import flow
 from pipeline.device import resolve_device
 from pipeline.flow import extraction, flownet2
-from pipeline.resume import Parts
+from pipeline.frames import frame_files
+from pipeline.storage import clip_store
+from pipeline.storage.resume import Parts
+from pipeline.synthetic.generator import TRUTH, true_flow, write_tree
 
 SIZE, PAIRS = 192, 19  # of a clip as the pipeline makes it
 GFLOP_PER_PAIR = 37.3  # of FlowNet 2.0 at 192 x 192, a multiplication and an addition counted as two
@@ -139,13 +140,13 @@ def reading_and_writing(folder: Path) -> None:
     clips = 20
     frames = np.random.default_rng(0).integers(0, 256, (clips, PAIRS + 1, SIZE, SIZE, 3), np.uint8)
     names = [str(number) for number in range(clips)]
-    clipstore.write_stack(folder / "resized.h5", "frames", names, frames)
+    clip_store.write_stack(folder / "resized.h5", "frames", names, frames)
     estimator = Nothing(Path(), "cpu")
     start = time.perf_counter()
-    with clipstore.reading(folder / "resized.h5") as file:
+    with clip_store.reading(folder / "resized.h5") as file:
         extraction.key(folder / "resized.h5", estimator, 1)
         fields = extraction.extract(file["frames"], estimator, 1, Parts(folder / "parts"))
-        clipstore.write_stack(folder / "flow.h5", "flow", names, fields)
+        clip_store.write_stack(folder / "flow.h5", "flow", names, fields)
     rate = clips * PAIRS / (time.perf_counter() - start)
     click.echo(f"reading, keeping and writing: {rate:.0f} pairs/s, {STUDY / rate:.1f} s for {STUDY:,} pairs")
 

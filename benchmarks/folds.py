@@ -17,14 +17,17 @@ import click
 import psutil
 
 from pipeline import params as parameters
-from pipeline import params_file, paths
+from pipeline import paths
+from pipeline.storage import params_file
 
 DVC = (sys.executable, "-m", "dvc")
 FOLDS = (sys.executable, "-m", "pipeline", "folds")
 # All folds in one process, without DVC, without writing anything.
 TRAINING = """
 import json, time
-from pipeline import fold, params, paths, tables
+from pipeline import params, paths
+from pipeline.stanet import fold
+from pipeline.storage import tables
 from pipeline.device import resolve_device
 settings = params.load(paths.PARAMS)
 flow, classes = fold.read_flow(paths.flow(settings.dataset)), json.loads(paths.classes(settings.dataset).read_text())

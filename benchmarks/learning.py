@@ -12,12 +12,15 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from pipeline import augmentation, fold, paths, tables, training
 from pipeline import params as parameters
-from pipeline.augmentation import TEST_VIEW, Views
+from pipeline import paths
 from pipeline.datasets import DATASETS
 from pipeline.device import resolve_device
-from pipeline.stanet import STANet, stanet_loss
+from pipeline.learning import augmentation, training
+from pipeline.learning.augmentation import TEST_VIEW, Views
+from pipeline.stanet import fold
+from pipeline.stanet.network import STANet, stanet_loss
+from pipeline.storage import tables
 
 QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
 

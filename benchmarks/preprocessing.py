@@ -16,7 +16,8 @@ import click
 import cv2
 import numpy as np
 
-from pipeline import params_file, paths
+from pipeline import paths
+from pipeline.storage import params_file
 
 STAGES = ("index", "interpolate", "resize", "extract_flow")
 LENGTH, HEIGHT, WIDTH = 70, 340, 280  # as in CASME II

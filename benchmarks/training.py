@@ -27,12 +27,15 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import matrix_rate, peak_memory, seconds
-from pipeline import allocator, clipstore, fold, params_file, paths, training
 from pipeline import params as parameters
-from pipeline.augmentation import View
+from pipeline import paths
 from pipeline.device import resolve_device
+from pipeline.learning import memory, training
+from pipeline.learning.augmentation import View
 from pipeline.params import Params
-from pipeline.stanet import STANet, stanet_loss
+from pipeline.stanet import fold
+from pipeline.stanet.network import STANet, stanet_loss
+from pipeline.storage import clip_store, params_file
 
 FRAMES, SIZE = 19, 192
 CLIPS, CLASSES, SUBJECTS = 64, 5, 26
@@ -46,7 +49,7 @@ def write_flow(path: Path, clips: int) -> None:
     rng = np.random.default_rng(0)
     names = [f"sub{clip % SUBJECTS + 1:02d}/{clip}" for clip in range(clips)]
     fields = (rng.normal(scale=0.1, size=(FRAMES, 2, SIZE, SIZE)).astype(np.float16) for _ in names)
-    clipstore.write_stack(path, "flow", names, fields, {"method": "random"})
+    clip_store.write_stack(path, "flow", names, fields, {"method": "random"})
 
 
 class PlainClips(Dataset):
@@ -108,7 +111,7 @@ class Speed(NamedTuple):
 
 def our_clips_per_second(params: Params, flow: fold.Flow, device: torch.device, **changes: object) -> Speed:
     """`training.train_fold`, by the time of its epochs."""
-    allocator.keep_freed_memory()
+    memory.keep_freed_memory()
     settings = dataclasses.replace(fold.settings(params), epochs=EPOCHS + 1, every_view=False, **changes)
     ticks = [time.perf_counter()]
 

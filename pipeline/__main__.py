@@ -75,9 +75,9 @@ def use(name: str, root: Path | None, annotated: Path | None, method: str | None
 
     NAME is casme, casme2, smic, table (any folder with a table in the columns of clips.csv) or synthetic.
     """
-    from pipeline import study
+    from pipeline.adoption import adopt
 
-    study.use(name, root, annotated, method, check)
+    adopt.use(name, root, annotated, method, check)
 
 
 @main.command()
@@ -99,11 +99,12 @@ def ablate(
 
     params.yaml, dvc.lock and results stay as they are. A run that was interrupted goes on where it ended.
     """
-    from pipeline import ablation, table2
-    from pipeline.outputs import staged
+    from pipeline.evaluation import ablation_table
+    from pipeline.runs import ablation
+    from pipeline.storage.outputs import staged
 
     _one_of(workers, scheduler)
-    forms = (csv, table2.as_csv), (markdown, table2.as_markdown), (page, table2.as_html)
+    forms = (csv, ablation_table.as_csv), (markdown, ablation_table.as_markdown), (page, ablation_table.as_html)
     wanted = [(path, write) for path, write in forms if path is not None]
     for path, _ in wanted:  # before hours of training, not after
         if not path.absolute().parent.is_dir():
@@ -113,7 +114,7 @@ def ablate(
         except OSError as error:
             raise InputError(f"{path}: expected a folder that can be written to ({error.strerror})") from error
     table = ablation.run(seeds, workers, scheduler)
-    click.echo(table2.as_text(table), nl=False)
+    click.echo(ablation_table.as_text(table), nl=False)
     for path, write in wanted:
         with staged(path.absolute().parent / ".partial" / path.name, path) as [draft]:
             draft.write_text(write(table), encoding="utf-8")
@@ -164,7 +165,7 @@ def folds(workers: int | None, scheduler: str | None, variants: bool, seeds: int
     """Train all out-of-date folds side by side, here or on a Dask cluster, then run what follows."""
     _one_of(workers, scheduler)
     if variants:
-        from pipeline import ablation
+        from pipeline.runs import ablation
 
         ablation.train(seeds or 1, workers, scheduler)
         again = f" --seeds {seeds}" if seeds else ""
@@ -172,7 +173,7 @@ def folds(workers: int | None, scheduler: str | None, variants: bool, seeds: int
     elif seeds:
         raise InputError("--seeds is for --variants; one study has the seed of params.yaml")
     else:
-        from pipeline import folds as side_by_side
+        from pipeline.runs import folds as side_by_side
 
         side_by_side.folds(workers, scheduler)
 

@@ -10,14 +10,20 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pipeline import faces, figures, flow, frames, introspection, paths, tables, training, video
+from pipeline import flow, paths
 from pipeline import params as parameters
 from pipeline.errors import InputError
-from pipeline.introspection import Attention
-from pipeline.outputs import staged
+from pipeline.frames import face_crop, frame_files, resampling
+from pipeline.frames.recording import Recording
+from pipeline.frames.video_file import VideoFile
+from pipeline.learning import training
 from pipeline.params import Params
-from pipeline.stanet import STANet
-from pipeline.video_file import VideoFile
+from pipeline.report import figures
+from pipeline.stanet import introspection
+from pipeline.stanet.introspection import Attention
+from pipeline.stanet.network import STANet
+from pipeline.storage import tables
+from pipeline.storage.outputs import staged
 
 STEPS = ("frames", "optical flow", "networks", "picture")
 _FIGURES = (".png", ".svg")
@@ -38,7 +44,7 @@ class Clip:
     """Of the dataset, when the clip is one of its clips."""
     label: str | None = None
     """As it is annotated there."""
-    box: faces.Box | None = None
+    box: face_crop.Box | None = None
     """Square around the face that params.yaml gives it."""
 
 
@@ -120,7 +126,7 @@ def predict(
 
     step("frames")
     recording = _recording(clip, face or params.face)
-    shown = video.resize(video.interpolate(recording, count), size)
+    shown = resampling.resize(resampling.interpolate(recording, count), size)
     step("optical flow")
     field = estimator.estimate_clips(shown[None])[0].astype(np.float16)  # as flow.h5 keeps it
     step("networks")
@@ -336,20 +342,20 @@ def _notes(clip: Clip, length: int, networks: list[Network], params: Params) -> 
         )
 
 
-def _recording(clip: Clip, face: str) -> video.Recording | VideoFile:
+def _recording(clip: Clip, face: str) -> Recording | VideoFile:
     """Frames of the clip, cropped to the face where that is wanted."""
 
-    def opened(box: faces.Box | None = None) -> video.Recording | VideoFile:
+    def opened(box: face_crop.Box | None = None) -> Recording | VideoFile:
         if clip.source.is_file():
             return VideoFile(clip.source, clip.onset, clip.offset, box)
-        numbers = frames.numbered(clip.source)
+        numbers = frame_files.numbered(clip.source)
         if not numbers:
             raise InputError(
-                f"{clip.source}: expected a folder of numbered frames ({', '.join(frames.SUFFIXES)}), found none"
+                f"{clip.source}: expected a folder of numbered frames ({', '.join(frame_files.SUFFIXES)}), found none"
             )
         onset = min(numbers) if clip.onset is None else clip.onset
         offset = max(numbers) if clip.offset is None else clip.offset
-        return video.Recording(clip.source, onset, offset, box)
+        return Recording(clip.source, onset, offset, box)
 
     whole = opened()
     if whole.offset <= whole.onset:
@@ -359,7 +365,7 @@ def _recording(clip: Clip, face: str) -> video.Recording | VideoFile:
         )
     if face == "none":
         return whole
-    box = clip.box or faces.find_face(whole[0])
+    box = clip.box or face_crop.find_face(whole[0])
     if box is None:
         raise InputError(
             f"{clip.source}: expected a face in frame {whole.onset}, to cut the frames to as in training; found none. "

@@ -5,10 +5,12 @@ import json
 import click
 import torch
 
-from pipeline import metrics, paths, tables
 from pipeline import params as parameters
-from pipeline.loso import join
-from pipeline.outputs import staged
+from pipeline import paths
+from pipeline.evaluation import metrics
+from pipeline.evaluation.loso import join
+from pipeline.storage import tables
+from pipeline.storage.outputs import staged
 from stages.command import stage
 
 

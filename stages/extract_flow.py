@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
-from pipeline import clipstore, flow, paths, resume
+from pipeline import flow, paths
 from pipeline import params as parameters
 from pipeline.flow import extraction
-from pipeline.outputs import staged
+from pipeline.storage import clip_store, resume
+from pipeline.storage.outputs import staged
 from stages.command import counter, stage
 
 
@@ -19,8 +20,8 @@ def main() -> None:
     if "weights_sha256" in estimator.settings:
         click.echo(f"extract_flow: weights {params.flow.weights}, SHA-256 {estimator.settings['weights_sha256']}")
     resized = paths.resized(params.dataset)
-    with clipstore.reading(resized) as source:
-        frames, clips = source["frames"], clipstore.clip_names(source)
+    with clip_store.reading(resized) as source:
+        frames, clips = source["frames"], clip_store.clip_names(source)
         clips_at_once = estimator.clips_at_once(frames.shape[1:])
         key = extraction.key(resized, estimator, clips_at_once)
         with (
@@ -37,7 +38,7 @@ def main() -> None:
                 click.echo(f"extract_flow: going on after {done} of {total} pairs of frames")
             with counter(params, "extract_flow", "pair", total, done) as pairs:
                 fields = extraction.extract(frames, estimator, clips_at_once, parts, pairs.update)
-                clipstore.write_stack(path, "flow", clips, fields, estimator.settings)
+                clip_store.write_stack(path, "flow", clips, fields, estimator.settings)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import click
 
-from pipeline import loso, paths
 from pipeline import params as parameters
+from pipeline import paths
 from pipeline.datasets import DATASETS, annotation
 from pipeline.errors import InputError
-from pipeline.outputs import staged
+from pipeline.evaluation import loso
+from pipeline.storage.outputs import staged
 from stages.command import stage
 
 

@@ -9,10 +9,13 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from pipeline import clipstore, faces, paths, tables, video
 from pipeline import params as parameters
+from pipeline import paths
 from pipeline.errors import InputError
-from pipeline.outputs import staged
+from pipeline.frames import face_crop, resampling
+from pipeline.frames.recording import Recording
+from pipeline.storage import clip_store, tables
+from pipeline.storage.outputs import staged
 from stages.command import progress, stage
 
 
@@ -25,20 +28,22 @@ def main() -> None:
     bar = progress(params, "interpolate", "clip", len(clips))
 
     def interpolated(clip: Any) -> tuple[str, np.ndarray]:
-        return clip.clip, video.interpolate(_recording(params, clip, boxes.get(clip.clip)), params.interpolation.frames)
+        return clip.clip, resampling.interpolate(
+            _recording(params, clip, boxes.get(clip.clip)), params.interpolation.frames
+        )
 
     target = paths.interpolated(params.dataset)
     with staged(paths.partial("interpolate", params.dataset), target) as [path]:
-        clipstore.write_arrays(path, map(interpolated, bar(clips.itertuples())))
+        clip_store.write_arrays(path, map(interpolated, bar(clips.itertuples())))
 
 
-def _recording(params: parameters.Params, clip: Any, box: faces.Box | None = None) -> Sequence[np.ndarray]:
-    return video.Recording(Path(params.raw) / clip.frames, clip.onset, clip.offset, box)
+def _recording(params: parameters.Params, clip: Any, box: face_crop.Box | None = None) -> Sequence[np.ndarray]:
+    return Recording(Path(params.raw) / clip.frames, clip.onset, clip.offset, box)
 
 
-def _boxes(params: parameters.Params, clips: pd.DataFrame) -> dict[str, faces.Box]:
+def _boxes(params: parameters.Params, clips: pd.DataFrame) -> dict[str, face_crop.Box]:
     """The square of each clip, from params.yaml or found in its onset frame; all failures are reported at once."""
-    boxes: dict[str, faces.Box] = {}
+    boxes: dict[str, face_crop.Box] = {}
     given, known = params.face_boxes, set(clips["clip"])
     problems = [f"face_boxes: {clip} is no clip of {params.dataset}" for clip in given if clip not in known]
     pictures = paths.faceless(params.dataset)
@@ -46,8 +51,8 @@ def _boxes(params: parameters.Params, clips: pd.DataFrame) -> dict[str, faces.Bo
     bar = progress(params, "faces", "clip", len(clips))
     for clip in bar(clips.itertuples()):
         frame = _recording(params, clip)[0]
-        box = given.get(clip.clip) or faces.find_face(frame)
-        if box is not None and faces.fits(box, frame):
+        box = given.get(clip.clip) or face_crop.find_face(frame)
+        if box is not None and face_crop.fits(box, frame):
             boxes[clip.clip] = box
             continue
         picture = pictures / f"{clip.clip.replace('/', '_')}.png"

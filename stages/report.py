@@ -10,10 +10,14 @@ import click
 import h5py
 import torch
 
-from pipeline import clipstore, introspection, paths, report, tables, truth
 from pipeline import params as parameters
+from pipeline import paths
 from pipeline.datasets import DATASETS
-from pipeline.outputs import staged
+from pipeline.report.page import Study, write
+from pipeline.stanet import introspection
+from pipeline.storage import clip_store, tables
+from pipeline.storage.outputs import staged
+from pipeline.synthetic import truth
 from stages.command import progress, stage
 
 _DRAWING = ("jinja2", "matplotlib", "numpy", "pandas", "scipy", "torch")
@@ -36,7 +40,7 @@ def main() -> None:
             paths.truth(params.raw), list(predictions["clip"]), params.interpolation.frames, params.resize.size
         )
     torch.set_num_threads(params.train.threads)
-    with clipstore.reading(paths.resized(name)) as frames, clipstore.reading(paths.flow(name)) as flow:
+    with clip_store.reading(paths.resized(name)) as frames, clip_store.reading(paths.flow(name)) as flow:
         frame_row, flow_row = (_rows(file, predictions["clip"]) for file in (frames, flow))
         bar = progress(params, "report", "clip", len(predictions))
         attention = {
@@ -45,7 +49,7 @@ def main() -> None:
             )
             for clip in bar(predictions.itertuples())
         }
-        study = report.Study(
+        study = Study(
             params=params,
             classes=json.loads(paths.classes(name).read_text()),
             clips=tables.read(paths.clips(name)),
@@ -67,13 +71,13 @@ def main() -> None:
         )
         targets = [paths.report(name), paths.figures(name), paths.attention(name)]
         with staged(paths.partial("report", name), *targets) as [page, folder, scores]:
-            report.write(study, page, folder, scores)
+            write(study, page, folder, scores)
     click.echo(f"{name}: {paths.report(name)}")
 
 
 def _rows(file: h5py.File, clips: Iterable[str]) -> dict[str, int]:
     names = list(clips)
-    return dict(zip(names, clipstore.rows_of(names, clipstore.clip_names(file)), strict=True))
+    return dict(zip(names, clip_store.rows_of(names, clip_store.clip_names(file)), strict=True))
 
 
 def _sha256(path: Path) -> str:

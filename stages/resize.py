@@ -1,8 +1,10 @@
 """Resize every frame to S x S pixels."""
 
-from pipeline import clipstore, paths, tables, video
 from pipeline import params as parameters
-from pipeline.outputs import staged
+from pipeline import paths
+from pipeline.frames import resampling
+from pipeline.storage import clip_store, tables
+from pipeline.storage.outputs import staged
 from stages.command import progress, stage
 
 
@@ -14,11 +16,11 @@ def main() -> None:
     bar = progress(params, "resize", "clip", len(clips))
     target = paths.resized(params.dataset)
     with (
-        clipstore.reading(paths.interpolated(params.dataset)) as source,
+        clip_store.reading(paths.interpolated(params.dataset)) as source,
         staged(paths.partial("resize", params.dataset), target) as [path],
     ):
-        resized = (video.resize(source[clip][:], params.resize.size) for clip in bar(clips))
-        clipstore.write_stack(path, "frames", clips, resized)
+        resized = (resampling.resize(source[clip][:], params.resize.size) for clip in bar(clips))
+        clip_store.write_stack(path, "frames", clips, resized)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ from dataclasses import asdict
 
 from pipeline import params as parameters
 from pipeline import paths
-from pipeline.datasets import synthetic
 from pipeline.errors import InputError
-from pipeline.outputs import staged
+from pipeline.storage.outputs import staged
+from pipeline.synthetic import generator
 from stages.command import progress, stage
 
 
@@ -18,7 +18,7 @@ def main() -> None:
     bar = progress(params, "synthesize", "clip", settings.clips)
     with staged(paths.partial("synthesize"), paths.SYNTHETIC) as [folder]:
         try:
-            for _ in bar(synthetic.write_tree(folder, **asdict(settings))):
+            for _ in bar(generator.write_tree(folder, **asdict(settings))):
                 pass
         except ValueError as error:
             raise InputError(f"{paths.PARAMS}: synthesize: {error}") from error

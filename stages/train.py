@@ -4,10 +4,12 @@ import json
 
 import click
 
-from pipeline import fold, paths, resume, tables
 from pipeline import params as parameters
+from pipeline import paths
 from pipeline.device import resolve_device
-from pipeline.outputs import staged
+from pipeline.stanet import fold
+from pipeline.storage import resume, tables
+from pipeline.storage.outputs import staged
 from stages.command import progress, stage
 
 

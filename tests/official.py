@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import openpyxl
 
-from pipeline.datasets.synthetic import write_tree
+from pipeline.synthetic.generator import write_tree
 
 TINY = {
     "seed": 0,

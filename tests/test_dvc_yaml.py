@@ -9,17 +9,18 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline import flow, params, report
+from pipeline import flow, params
+from pipeline.report import page
 
 ROOT = Path(__file__).parents[1]
 
 # Modules whose change cannot change the bytes of an output; what only they import is exempt with them.
 EXEMPT = {
-    "pipeline/allocator.py": "where numbers lie in memory, not what they are",
+    "pipeline/learning/memory.py": "where numbers lie in memory, not what they are",
     "pipeline/device.py": "which device computes: a matter of `runtime`, which no stage depends on",
     "pipeline/errors.py": "the text of errors: a stage that fails has no output",
     "pipeline/flow/flownet2_weights.py": "hands over a file, which is in `deps`, unchanged and by name, or refuses it",
-    "pipeline/outputs.py": "moves finished files into place, whatever is in them",
+    "pipeline/storage/outputs.py": "moves finished files into place, whatever is in them",
     "pipeline/params.py": "a change of a value is tracked by `params`; a change of the checks makes no output",
     "pipeline/paths.py": "a change of a path is a change of `deps` and `outs`",
     "stages/command.py": "progress display and the form of errors",
@@ -87,16 +88,18 @@ def test_every_exemption_exists_and_has_a_reason():
 def test_an_import_is_found_in_all_its_forms(tmp_path):
     module = tmp_path / "module.py"
     module.write_text(
-        "import pipeline.loso\nfrom pipeline import video, params as p\nfrom pipeline.datasets import casme2\n"
-        "from pipeline.datasets import DATASETS\nimport numpy\n\ndef f():\n    from pipeline.metrics import scores\n"
+        "import pipeline.evaluation.loso\nfrom pipeline import params as p\nfrom pipeline.frames import recording\n"
+        "from pipeline.datasets import casme2\n"
+        "from pipeline.datasets import DATASETS\nimport numpy\n\ndef f():\n"
+        "    from pipeline.evaluation.metrics import scores\n"
     )
     assert imports(module) == {
-        "pipeline/loso.py",
-        "pipeline/video.py",
+        "pipeline/evaluation/loso.py",
+        "pipeline/frames/recording.py",
         "pipeline/params.py",
         "pipeline/datasets/casme2.py",
         "pipeline/datasets/__init__.py",
-        "pipeline/metrics.py",
+        "pipeline/evaluation/metrics.py",
     }
 
 
@@ -174,9 +177,9 @@ def test_outputs_with_faces_are_never_pushed():
 
 def test_the_page_is_never_older_than_what_it_shows():
     declared = set(STAGES["report"]["params"])
-    shown = report.parameters(params.load(ROOT / "params.yaml"))
+    shown = page.parameters(params.load(ROOT / "params.yaml"))
     assert {key.split(".")[0] for key in shown} <= declared | {"dataset"}
-    assert "pipeline/report.html.jinja" in STAGES["report"]["deps"]
+    assert "pipeline/report/page.html.jinja" in STAGES["report"]["deps"]
 
 
 def test_the_committed_lock_belongs_to_the_code():

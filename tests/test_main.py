@@ -11,8 +11,8 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from pipeline import study
 from pipeline.__main__ import main
+from pipeline.adoption import adopt
 from pipeline.flow import flownet2
 from pipeline.flow.flownet2 import FlowNet2, FlowNetSD
 
@@ -95,7 +95,7 @@ def test_a_folder_that_cannot_be_written_to_is_one_clear_error(monkeypatch):
     def forbidden(*_):
         raise OSError(errno.EROFS, "Read-only file system", "inspect/sheet.png")
 
-    monkeypatch.setattr(study, "use", forbidden)
+    monkeypatch.setattr(adopt, "use", forbidden)
     result = CliRunner().invoke(main, ["use", "synthetic"])
     assert (result.exit_code, result.output) == (1, "Error: inspect/sheet.png: Read-only file system\n")
 
@@ -115,7 +115,7 @@ def test_the_module_is_a_command_and_help_imports_no_torch():
     ("missing", "message"),
     [
         ("cv2", f"Error: expected the environment of this project, but {sys.executable} has no cv2. Activate it"),
-        ("pipeline.study", "Traceback"),
+        ("pipeline.adoption.adopt", "Traceback"),
     ],
 )
 def test_an_environment_without_the_packages_is_one_clear_error(missing, message):

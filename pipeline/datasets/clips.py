@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline import frames
 from pipeline.errors import InputError
+from pipeline.frames import frame_files
 
 COLUMNS = ("clip", "subject", "label", "onset", "apex", "offset", "n_frames", "frames")
 
@@ -213,14 +213,14 @@ def _defects(sample: Sample, root: Path, profile: Profile) -> Iterable[str]:
 
 def _frame_defects(sample: Sample) -> Iterable[str]:
     try:
-        files = frames.numbered(sample.frames)
+        files = frame_files.numbered(sample.frames)
     except InputError as error:
         yield str(error)
         return
     if not files:
         others = sorted({path.suffix for path in sample.frames.iterdir() if path.is_file() and path.suffix})
         yield (
-            f"{sample.frames}: expected frames as {', '.join(frames.SUFFIXES)}, found none"
+            f"{sample.frames}: expected frames as {', '.join(frame_files.SUFFIXES)}, found none"
             + (f" ({', '.join(others)} instead)" if others else "")
         )
         return
@@ -229,7 +229,7 @@ def _frame_defects(sample: Sample) -> Iterable[str]:
     if missing:
         yield f"{_ranges(missing)} of {sample.onset}-{sample.offset} missing in {sample.frames}"
     for number in wanted:
-        if number in files and (reason := frames.defect(files[number])):
+        if number in files and (reason := frame_files.defect(files[number])):
             yield f"{files[number]} {reason}"
 
 

@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pipeline import frames
 from pipeline.datasets.clips import Counts, Profile, Reading, Sample, Settings, tabulate
 from pipeline.datasets.tree import Tree, survey
 from pipeline.errors import InputError
+from pipeline.frames import frame_files
 
 PROFILE = Profile(
     name="smic",
@@ -97,7 +97,7 @@ def _sample(folder: Path, root: Path) -> Sample:
     subject = _padded(_SUBJECT, labelled.parent.parent.name)
     onset, offset, fault = None, None, ""
     try:
-        numbers = list(frames.numbered(folder))
+        numbers = list(frame_files.numbered(folder))
         if numbers:
             onset, offset = numbers[0], numbers[-1]
         else:

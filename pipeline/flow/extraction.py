@@ -14,7 +14,8 @@ from typing import TypeVar
 import h5py
 import numpy as np
 
-from pipeline import flow, resume
+from pipeline import flow
+from pipeline.storage import resume
 
 T = TypeVar("T")
 

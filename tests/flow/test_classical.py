@@ -7,8 +7,10 @@ import h5py
 import numpy as np
 import pytest
 
-from pipeline import flow, frames
-from pipeline.datasets import DATASETS, synthetic
+from pipeline import flow
+from pipeline.datasets import DATASETS
+from pipeline.frames import frame_files
+from pipeline.synthetic import generator
 
 WEIGHTS = Path("weights/none")
 
@@ -62,7 +64,7 @@ def test_every_method_has_a_module_and_settings():
 def filmed(tmp_path_factory):
     """Onset and apex frame of a synthetic clip, RGB, the true flow between them (2, H, W), and where the face moves."""
     root = tmp_path_factory.mktemp("tree")
-    for _ in synthetic.write_tree(
+    for _ in generator.write_tree(
         root,
         seed=3,
         subjects=2,
@@ -79,11 +81,11 @@ def filmed(tmp_path_factory):
     clips = DATASETS["synthetic"].read(root).table
     clip = clips.iloc[0]
     apex = int(clip["apex"] - clip["onset"])
-    files = frames.numbered(root / clip["frames"])
-    pictures = np.stack([frames.read(files[clip["onset"] + index]) for index in (0, apex)])
-    with h5py.File(root / synthetic.TRUTH) as file:
+    files = frame_files.numbered(root / clip["frames"])
+    pictures = np.stack([frame_files.read(files[clip["onset"] + index]) for index in (0, apex)])
+    with h5py.File(root / generator.TRUTH) as file:
         group = file[clip["clip"]]
-        truth = synthetic.true_flow(group["basis"][:], group["profile"][:], group["drift"][:], 0, apex)
+        truth = generator.true_flow(group["basis"][:], group["profile"][:], group["drift"][:], 0, apex)
         return pictures, truth, group["moving"][:]
 
 

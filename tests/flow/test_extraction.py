@@ -8,10 +8,11 @@ import h5py
 import numpy as np
 import pytest
 
-from pipeline import clipstore, flow
+from pipeline import flow
 from pipeline.flow import extraction
 from pipeline.flow.extraction import ahead, extract, key, pairs_kept
-from pipeline.resume import Parts, resumable
+from pipeline.storage import clip_store
+from pipeline.storage.resume import Parts, resumable
 from tests.test_dvc_yaml import EXEMPT, ROOT, closure
 
 CLIPS, FRAMES, SIZE = 7, 4, 16
@@ -45,7 +46,7 @@ def frames() -> np.ndarray:
 
 
 def written(path: Path, fields) -> bytes:
-    clipstore.write_stack(path, "flow", [str(number) for number in range(CLIPS)], fields)
+    clip_store.write_stack(path, "flow", [str(number) for number in range(CLIPS)], fields)
     return path.read_bytes()
 
 
@@ -102,7 +103,7 @@ def test_half_precision_rounds_as_little_as_is_stated():
 def test_frames_are_read_from_hdf5(tmp_path, frames):
     with h5py.File(tmp_path / "resized.h5", "w") as file:
         file["frames"] = frames
-    with clipstore.reading(tmp_path / "resized.h5") as file:
+    with clip_store.reading(tmp_path / "resized.h5") as file:
         estimator = Counting()
         estimator.on_gpu = True
         read = list(extract(file["frames"], estimator, 2, Parts(tmp_path / "a")))

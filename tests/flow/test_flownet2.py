@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from torch.nn import functional
 
-from pipeline import training
 from pipeline.errors import InputError
 from pipeline.flow import flownet2
 from pipeline.flow.flownet2 import Estimator, FlowNet2
+from pipeline.learning import training
 from tests import pretend_gpu
 
 GOLDEN = Path(__file__).parent / "golden" / "flownet2.npz"

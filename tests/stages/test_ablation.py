@@ -167,14 +167,14 @@ def test_an_experiment_made_with_something_else_is_never_taken_for_this_one(abla
     workspace = copy_of(ablated[0], tmp_path)
     before = made(workspace)
     workspace.edit("epochs: 2 ", "epochs: 3 ")
-    with (workspace.root / "pipeline/loso.py").open("a") as stream:
+    with (workspace.root / "pipeline/evaluation/loso.py").open("a") as stream:
         stream.write("# changed\n")
     output = workspace.run(*ABLATE, fails=True)
-    assert "synthetic-baseline-seed0: another pipeline/loso.py; train.epochs was 2, would be 3" in output
+    assert "synthetic-baseline-seed0: another pipeline/evaluation/loso.py; train.epochs was 2, would be 3" in output
     assert f"dvc exp remove {' '.join(NAMES)}" in output and "Traceback" not in output
     assert made(workspace) == before
     # On a commit of its own the same names are free, and a setting that trained before need not train again.
-    workspace.run("git", "checkout", "--quiet", "pipeline/loso.py")
+    workspace.run("git", "checkout", "--quiet", "pipeline/evaluation/loso.py")
     workspace.edit("epochs: 3 ", "epochs: 2 ")
     workspace.commit()
     shutil.rmtree(workspace.root / "inspect")
@@ -185,7 +185,9 @@ def test_an_experiment_made_with_something_else_is_never_taken_for_this_one(abla
 
 def test_a_failing_fold_names_its_experiment_and_the_log(workspace):
     workspace.edit(
-        '    """Train for a fixed number', '    raise SystemError("out of luck")\n    """', "pipeline/training.py"
+        '    """Train for a fixed number',
+        '    raise SystemError("out of luck")\n    """',
+        "pipeline/learning/training.py",
     )
     before = state(workspace)
     output = workspace.run(*ABLATE, fails=True)

@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 import torch
 
-from pipeline import prediction, training
+from pipeline import prediction
 from pipeline.errors import InputError
-from pipeline.stanet import STANet
+from pipeline.learning import training
+from pipeline.stanet.network import STANet
 from tests.stages.conftest import copy_of
 from tests.tiny import TINY
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline import frames
+from pipeline.frames import frame_files
 from tests import official
 from tests.stages.conftest import Workspace, copy_of, ran
 
@@ -167,9 +167,9 @@ def test_faces_are_cut_out_of_raw_recordings_with_one_square_per_clip(recordings
             clip = file[row["clip"]][:]
             assert clip.shape[1] == clip.shape[2] and 60 < clip.shape[1] <= 130
             # The same square in the onset frame and the offset frame, bit for bit.
-            files, corners = frames.numbered(tree.root / row["frames"]), []
+            files, corners = frame_files.numbered(tree.root / row["frames"]), []
             for index, number in ((0, row["onset"]), (-1, row["offset"])):
-                whole = frames.read(files[number])
+                whole = frame_files.read(files[number])
                 side = clip.shape[1]
                 found = [
                     (x, y)
@@ -187,7 +187,7 @@ def test_a_clip_without_a_face_is_named_with_a_picture_and_takes_a_box_by_hand(r
     workspace, tree = recordings
     first, second = tree.rows[:2]
     for row in (first, second):
-        onset = frames.numbered(tree.root / row["frames"])[row["onset"]]
+        onset = frame_files.numbered(tree.root / row["frames"])[row["onset"]]
         cv2.imwrite(str(onset), np.full((224, 224, 3), 128, np.uint8))
     output = workspace.stage("interpolate", fails=True)
     assert "; 2 are not right:" in output and "Traceback" not in output

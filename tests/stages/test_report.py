@@ -9,7 +9,8 @@ import subprocess
 import pandas as pd
 import pytest
 
-from pipeline import params, report
+from pipeline import params
+from pipeline.report.page import parameters
 from tests.stages.conftest import ran
 from tests.tiny import TINY
 
@@ -42,7 +43,7 @@ def test_the_numbers_are_those_of_the_tables(finished):
 def test_parameters_hashes_and_versions_are_there(finished):
     text = words(page(finished))
     loaded = params.load(finished.root / "params.yaml")
-    for key, value in report.parameters(loaded).items():
+    for key, value in parameters(loaded).items():
         assert f"{key} {value}" in text
     for file in ("data/synthetic/flow.h5", "data/synthetic/resized.h5", "models/synthetic/sub02.pt"):
         [sum256] = finished.run("sha256sum", file).split()[:1]

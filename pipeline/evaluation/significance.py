@@ -1,0 +1,161 @@
+"""How far scores can be trusted: intervals around them, and a test between two experiments."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.stats import binomtest
+
+from pipeline.evaluation import metrics
+
+Interval = tuple[float, float]
+
+
+def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> Interval:
+    """Score interval of an accuracy, without correction for continuity.
+
+    It takes clips for independent draws. Clips of one subject are not quite that, so it is rather too narrow; see
+    `bootstrap_intervals`.
+
+    Wilson 1927, doi:10.1080/01621459.1927.10502953; method 3 of Newcombe 1998,
+    doi:10.1002/(SICI)1097-0258(19980430)17:8<857::AID-SIM777>3.0.CO;2-E.
+
+    Raises
+    ------
+    ValueError
+        There are no clips, more are correct than there are, or the confidence is not between 0 and 1.
+    """
+    _check_confidence(confidence)
+    if total < 1 or not 0 <= correct <= total:
+        raise ValueError(f"expected between 0 and all of at least one clip to be correct, got {correct} of {total}")
+    interval = binomtest(correct, total).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def bootstrap_intervals(
+    predictions: pd.DataFrame,
+    classes: Sequence[str],
+    *,
+    seed: int = 0,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+) -> dict[str, Interval]:
+    """Percentile intervals of the scores of `metrics.scores`, from drawing subjects with replacement.
+
+    Subjects are drawn, each with all of its clips, because clips of one subject resemble each other: the cluster
+    bootstrap of Field and Welsh 2007, doi:10.1111/j.1467-9868.2007.00593.x. A class that a resample lacks is left out
+    of its means, as everywhere.
+
+    Parameters
+    ----------
+    predictions
+        Columns `subject,label,predicted`, a row per clip; the order of the rows is of no consequence.
+    classes
+        K names.
+    seed
+        Of the draws.
+    resamples
+        How many.
+    confidence
+        Between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        There are no clips, fewer than two subjects (one subject says nothing about others), fewer than one resample,
+        a label that is none of `classes`, or the confidence is not between 0 and 1.
+    """
+    _check_confidence(confidence)
+    confusions = np.stack(
+        [
+            metrics.confusion_matrix(clips["label"], clips["predicted"], classes)
+            for _, clips in predictions.groupby("subject", sort=True)
+        ]
+        or [np.zeros((len(classes), len(classes)), int)]
+    )  # (S, K, K)
+    if confusions.sum() == 0:
+        raise ValueError("no predictions to resample")
+    draws = _draws(len(confusions), seed, resamples)
+    times = np.stack([(draws == subject).sum(axis=1) for subject in range(len(confusions))], axis=1)  # (resamples, S)
+    scores = pd.DataFrame([metrics.scores(summed) for summed in np.tensordot(times, confusions, axes=1)])
+    return {name: _middle(scores[name], confidence) for name in scores}
+
+
+def mean_interval(
+    values: ArrayLike,
+    subjects: Sequence[str],
+    *,
+    seed: int = 0,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+) -> Interval:
+    """Percentile interval of a mean over clips, from drawing subjects with replacement like `bootstrap_intervals`.
+
+    Parameters
+    ----------
+    values
+        (N,), one per clip.
+    subjects
+        N names.
+    seed, resamples, confidence
+        As there.
+
+    Raises
+    ------
+    ValueError
+        There are fewer than two subjects or one resample, or the confidence is not between 0 and 1.
+    """
+    _check_confidence(confidence)
+    groups = pd.DataFrame({"value": np.asarray(values, float), "subject": list(subjects)}).groupby("subject")["value"]
+    sums, sizes = groups.sum().to_numpy(), groups.size().to_numpy()
+    draws = _draws(len(sums), seed, resamples)
+    return _middle(sums[draws].sum(axis=1) / sizes[draws].sum(axis=1), confidence)
+
+
+def mcnemar(first_correct: ArrayLike, second_correct: ArrayLike) -> float:
+    """Two-sided p of the exact McNemar test: could both experiments be equally often right?
+
+    Only clips that one of them has right and the other wrong count; if both are equally good, each of these is like
+    the toss of a coin. 1 where there is none.
+
+    McNemar 1947, doi:10.1007/BF02295996; exact: Fay 2010, doi:10.32614/RJ-2010-008.
+
+    Parameters
+    ----------
+    first_correct, second_correct
+        bool (N,): whether each clip is right, the same clips in the same order.
+
+    Raises
+    ------
+    ValueError
+        There are no clips, or not the same number in both.
+    """
+    first, second = np.asarray(first_correct, bool), np.asarray(second_correct, bool)
+    if first.shape != second.shape or first.ndim != 1:
+        raise ValueError(f"expected the same clips twice, got arrays of shape {first.shape} and {second.shape}")
+    if len(first) == 0:
+        raise ValueError("no clips to compare")
+    won, lost = int((~first & second).sum()), int((first & ~second).sum())
+    return float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
+
+
+def _draws(subjects: int, seed: int, resamples: int) -> np.ndarray:
+    """Numbers of subjects, drawn with replacement: int (resamples, subjects)."""
+    if resamples < 1:
+        raise ValueError(f"expected at least 1 resample, got {resamples}")
+    if subjects < 2:
+        raise ValueError(f"expected at least 2 subjects, got {subjects}: one says nothing about others")
+    return np.random.default_rng(seed).integers(subjects, size=(resamples, subjects))
+
+
+def _middle(values: ArrayLike, confidence: float) -> Interval:
+    """The quantiles that leave out as much below as above."""
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def _check_confidence(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise ValueError(f"expected a confidence between 0 and 1, got {confidence}")

@@ -1,0 +1,62 @@
+"""A clip as an array: interpolated in time, resized in space."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+
+def interpolate(clip: Sequence[np.ndarray], count: int) -> np.ndarray:
+    """Linear interpolation in time (section 4.1): `count` frames, evenly spaced from the first to the last.
+
+    Output k is the clip at time k (n - 1) / (count - 1), in frames. The first and last output equal the first and
+    last frame bit for bit, as does every output that falls on a frame; the others are the weighted mean of their two
+    neighbours in float64, rounded once to the nearest integer (halves to even).
+
+    Parameters
+    ----------
+    clip
+        n >= 2 frames, uint8 (H, W, 3); indexed in ascending order, at most two held at a time.
+    count
+        Number of frames wanted, at least 2.
+
+    Returns
+    -------
+    uint8 (count, H, W, 3).
+    """
+    if len(clip) < 2 or count < 2:
+        raise ValueError(f"interpolation needs at least 2 frames, got {len(clip)}, and gives at least 2, not {count}")
+    out = []
+    for k in range(count):
+        # Integer arithmetic decides which outputs fall on a frame; a float could miss by one rounding.
+        before, remainder = divmod(k * (len(clip) - 1), count - 1)
+        if remainder == 0:
+            out.append(clip[before])
+            continue
+        weight = remainder / (count - 1)
+        blend = (1.0 - weight) * clip[before] + weight * clip[before + 1]
+        out.append(np.rint(blend).astype(np.uint8))
+    return np.stack(out)
+
+
+def resize(clip: np.ndarray, size: int) -> np.ndarray:
+    """Resize every frame to size x size pixels: uint8 (F, H, W, 3) -> uint8 (F, size, size, 3).
+
+    Each axis by itself: averaged over the area of the new pixel where the axis shrinks (no aliasing), bicubic where
+    it grows. Float arithmetic, rounded once; an axis that has the right length already is left as it is.
+    """
+    return np.stack([_resize_frame(frame, size) for frame in clip])
+
+
+def _resize_frame(frame: np.ndarray, size: int) -> np.ndarray:
+    height, width = frame.shape[:2]
+    image = frame.astype(np.float32)
+    if height != size:
+        image = cv2.resize(image, (width, size), interpolation=_filter(height, size))
+    if width != size:
+        image = cv2.resize(image, (size, size), interpolation=_filter(width, size))
+    return np.rint(image).clip(0, 255).astype(np.uint8)
+
+
+def _filter(before: int, after: int) -> int:
+    return cv2.INTER_AREA if after < before else cv2.INTER_CUBIC

@@ -1,0 +1,177 @@
+"""What a Dask worker does: train a fold for a caller that may be on another machine.
+
+It reads flow.h5, and writes nothing: the results go back as bytes.
+"""
+
+import functools
+import hashlib
+import importlib.metadata
+import io
+import json
+import platform
+import signal
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import torch
+from distributed import Worker, WorkerPlugin, get_worker
+
+from pipeline import params as parameters
+from pipeline import paths
+from pipeline.device import resolve_device
+from pipeline.stanet import fold
+from pipeline.storage import tables
+
+_ROOT = Path(__file__).parents[2]
+_PACKAGES = "torch", "numpy"  # whose versions stand in every model, beside Python's
+
+
+class FlowMissing(Exception):
+    """The worker can reach no file with the flow of the study; the message is where it was looked for last."""
+
+
+class OtherEnvironment(Exception):
+    """The worker's code or packages are not those of the caller."""
+
+
+class Stopped(Exception):
+    """Nobody waits for the fold any more."""
+
+
+def dask_setup(worker: Worker) -> None:
+    """Called by Dask in workers of a local cluster: Ctrl-C is for the caller in the same terminal, which ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class SentFlow(WorkerPlugin):
+    """flow.h5 on its way to the workers that cannot reach the caller's: once to each, also to those that join later."""
+
+    def __init__(self, content: bytes, md5: str) -> None:
+        self._content, self._md5 = content, md5
+
+    def setup(self, worker: Worker) -> None:
+        """Put the file where `train` looks for it; the copy in memory is no longer needed."""
+        _sent(worker, self._md5).write_bytes(self._content)
+        self._content = b""
+
+    def teardown(self, worker: Worker) -> None:
+        """Remove the file."""
+        _sent(worker, self._md5).unlink(missing_ok=True)
+
+
+def environment(modules: Iterable[str]) -> dict[str, str]:
+    """What the bytes of a fold depend on besides its inputs: versions of packages, and the MD5 of modules on disk."""
+    versions = {"Python": platform.python_version()}
+    for name in _PACKAGES:
+        versions[name] = importlib.metadata.version(name).partition("+")[0]  # 2.13.0+cpu, 2.13.0+cu130
+    return versions | {module: _md5(_ROOT / module) for module in modules}
+
+
+def train(
+    params: str,
+    subject: str,
+    classes: str,
+    split: str,
+    flow: str,
+    flow_md5: str,
+    expected: Mapping[str, str],
+    topic: str,
+) -> tuple[bytes, bytes, bytes]:
+    """Train one fold: `fold.run` with its arguments as text, so that they can be sent to anywhere.
+
+    Parameters
+    ----------
+    params
+        Text of params.yaml.
+    subject
+        Held out.
+    classes
+        Text of classes.json.
+    split
+        Text of the split's table.
+    flow
+        Absolute path of flow.h5 where the caller is.
+    flow_md5
+        Of its content.
+    expected
+        The caller's `environment`.
+    topic
+        Of Dask's events that say which epoch is through: (key of the task, epoch).
+
+    Raises
+    ------
+    FlowMissing
+        There is no such file here, and it was not sent.
+    OtherEnvironment
+        Code or packages here are not the caller's.
+    Stopped
+        The task was cancelled.
+    """
+    _check(expected)
+    worker = get_worker()
+    settings = parameters.parse(params, paths.PARAMS)
+    files = fold.run(
+        settings,
+        subject,
+        json.loads(classes),
+        tables.read(io.StringIO(split)),
+        _flow((Path(flow), _sent(worker, flow_md5)), flow_md5),
+        _device(settings.runtime.device, worker),
+        progress=functools.partial(_watched, worker, worker.get_current_task(), topic),
+    )
+    return tuple(files)
+
+
+def _watched(worker: Worker, key: str, topic: str, epochs: Iterable[int]) -> Iterator[int]:
+    """The epochs, each reported when it is through, until nobody waits for the result any more."""
+    for epoch in epochs:
+        task = worker.state.tasks.get(key)
+        if task is None or task.state == "cancelled":
+            raise Stopped(key)
+        yield epoch
+        worker.log_event(topic, (key, epoch))
+
+
+def _check(expected: Mapping[str, str]) -> None:
+    found = _LOADED | {name: _LOADED.get(name, "not imported") for name in expected}
+    wrong = [name for name in expected if expected[name] != found[name]]
+    if wrong:
+        named = (
+            name if name.endswith(".py") else f"{name} {found[name]} instead of {expected[name]}" for name in wrong
+        )
+        raise OtherEnvironment(f"{platform.node()}, {_ROOT}: {', '.join(named)}")
+
+
+@functools.lru_cache(maxsize=1)
+def _flow(candidates: tuple[Path, ...], md5: str) -> fold.Flow:
+    """The flow from the first file with the right content, read once by each worker."""
+    for path in candidates:
+        if path.is_file() and _md5(path) == md5:
+            return fold.read_flow(path)
+    raise FlowMissing(f"{candidates[-1].parent} on {platform.node()}")
+
+
+def _sent(worker: Worker, md5: str) -> Path:
+    return Path(worker.local_directory) / f"{md5}.h5"
+
+
+def _device(name: str, worker: Worker) -> torch.device:
+    """The workers of a local cluster, whose names are numbers, take turns with the GPUs."""
+    device = resolve_device(name)
+    if device.type == "cuda" and device.index is None and isinstance(worker.name, int):
+        return torch.device("cuda", worker.name % torch.cuda.device_count())
+    return device
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "md5").hexdigest()
+
+
+# Taken when this module is imported: what a worker computes with is what it has loaded, whatever the files say later.
+_LOADED = environment(
+    Path(module.__file__).relative_to(_ROOT).as_posix()
+    for name, module in list(sys.modules.items())
+    if name.startswith("pipeline.") and getattr(module, "__file__", None)
+)

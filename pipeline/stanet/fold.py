@@ -1,0 +1,192 @@
+"""One fold of a study as files: what the stage `train` writes for a subject, from the flow of all clips.
+
+Bytes in, bytes out: the same on the machine that DVC runs on and on a worker far from it.
+"""
+
+import hashlib
+import io
+import platform
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from pipeline.learning import augmentation, memory, training
+from pipeline.params import Params
+from pipeline.stanet import network
+from pipeline.storage import clip_store, resume
+
+
+class Flow(NamedTuple):
+    """The flow of a study, which all of its folds share."""
+
+    fields: Tensor
+    """float16 (N, T, 2, S, S), pixels per frame."""
+    clips: tuple[str, ...]
+    """N names."""
+    estimator: dict[str, Any]
+    """How it was estimated."""
+    sha256: str
+    """Of the fields."""
+
+
+class Files(NamedTuple):
+    """Content of the three files of a fold."""
+
+    model: bytes
+    predictions: bytes
+    curve: bytes
+
+
+def read_flow(path: Path) -> Flow:
+    """flow.h5 in memory.
+
+    Raises
+    ------
+    InputError
+        It is no complete HDF5 file.
+    """
+    with clip_store.reading(path) as file:
+        stack = file["flow"]
+        fields = torch.empty(stack.shape, dtype=torch.float16)
+        stack.read_direct(fields.numpy())
+        estimator = {key: value.item() if hasattr(value, "item") else value for key, value in stack.attrs.items()}
+        sha256 = hashlib.sha256(fields.numpy().data).hexdigest()
+        return Flow(fields, tuple(clip_store.clip_names(file)), estimator, sha256)
+
+
+def key(params: Params, subject: str, classes: list[str], split: pd.DataFrame, flow: Flow, device: torch.device) -> str:
+    """Key of everything that the training of a fold depends on, for what an interrupted one has finished."""
+    facts = {
+        "settings": asdict(settings(params)),
+        "threads": params.train.threads,
+        "precision": params.train.precision,
+        "deterministic": params.train.deterministic,
+        "seed": training.fold_seed(params.seed, params.dataset, subject),
+        "classes": classes,
+        "split": split.to_csv(index=False),
+        "flow": flow.sha256,
+        "clips": flow.clips,
+        "versions": _versions(),
+        "device": torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else torch.backends.cpu.get_cpu_capability(),
+    }
+    return resume.key(facts, [Path(module.__file__) for module in (augmentation, resume, network, training)])
+
+
+def run(
+    params: Params,
+    subject: str,
+    classes: list[str],
+    split: pd.DataFrame,
+    flow: Flow,
+    device: torch.device,
+    parts: resume.Parts | None = None,
+    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+) -> Files:
+    """Train the fold that holds `subject` out, and predict its clips.
+
+    Parameters
+    ----------
+    params
+        Of the study.
+    subject
+        Held out.
+    classes
+        K names, in the order of the network's outputs.
+    split
+        Columns `clip,subject,label,role`; empty for a fold that is not wanted, which gives tables without rows.
+    flow
+        Of all clips.
+    device
+        Where to compute. The arithmetic of this process becomes that of `training.fix_arithmetic`.
+    parts
+        Where the state of the training is kept after every epoch, under `key`.
+    progress
+        Wraps the iteration over the epochs that are left.
+
+    Raises
+    ------
+    InputError
+        A clip of the split has no flow.
+    """
+    train, test = (
+        split[split["role"] == role].drop(columns="role").reset_index(drop=True) for role in ("train", "test")
+    )
+    if split.empty:
+        fold = training.Fold({}, np.empty((0, len(classes))), pd.DataFrame(columns=training.CURVE_COLUMNS))
+        return _files({"classes": classes}, fold, test, classes)
+    memory.keep_freed_memory()
+    training.fix_arithmetic(
+        params.train.threads, tf32=params.train.precision == "tf32", deterministic=params.train.deterministic
+    )
+    fold = training.train_fold(
+        flow.fields,
+        torch.tensor(clip_store.rows_of(list(train["clip"]), flow.clips)),
+        torch.tensor([classes.index(label) for label in train["label"]]),
+        torch.tensor(clip_store.rows_of(list(test["clip"]), flow.clips)),
+        classes=len(classes),
+        settings=settings(params),
+        seed=training.fold_seed(params.seed, params.dataset, subject),
+        device=device,
+        parts=parts,
+        progress=progress,
+    )
+    description = {
+        "dataset": params.dataset,
+        "held_out": subject,
+        "classes": classes,
+        "params": {
+            "lambda": params.lambda_,
+            "seed": params.seed,
+            "model": asdict(params.model),
+            "train": asdict(params.train),
+            "flow": flow.estimator,
+        },
+        "frames": flow.fields.shape[1] + 1,
+        "size": flow.fields.shape[-1],
+        "versions": _versions(),
+        "device": device.type,
+    }
+    return _files(description, fold, test, classes)
+
+
+def settings(params: Params) -> training.Settings:
+    """What params.yaml says about the training of every fold."""
+    augment = params.train.augmentation
+    return training.Settings(
+        model=asdict(params.model),
+        lambda_=params.lambda_,
+        epochs=params.train.epochs,
+        lr=params.train.lr,
+        weight_decay=params.train.weight_decay,
+        batch_size=params.train.batch_size,
+        views=augmentation.views(augment.scales, augment.horizontal_flip),
+        every_view=augment.views == "all",
+        crop=augment.crop,
+        bfloat16=params.train.precision == "bf16",
+        compile=params.train.compile,
+    )
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__}
+
+
+def _files(description: dict[str, Any], fold: training.Fold, test: pd.DataFrame, classes: list[str]) -> Files:
+    model = io.BytesIO()  # a path would put the file's name into the bytes
+    torch.save(description | {"state_dict": fold.state}, model)
+    predictions = test.assign(predicted=[classes[number] for number in fold.probabilities.argmax(axis=1)])
+    for number, label in enumerate(classes):
+        predictions[f"p_{label}"] = fold.probabilities[:, number]
+    return Files(
+        model.getvalue(),
+        predictions.to_csv(index=False).encode(),
+        fold.curve.to_csv(index=False).encode(),
+    )

@@ -1,0 +1,76 @@
+"""The known motion of the embedded dataset (`truth.h5`), as the network's input shows it: S x S pixels, F frames."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.errors import InputError
+from pipeline.frames import resampling
+from pipeline.storage import clip_store
+
+
+class Truth(NamedTuple):
+    """Where and when the expression of a clip moves the face; the head's own motion is no part of it."""
+
+    region: np.ndarray
+    """bool (S, S): whether the expression ever moves the point farther than the dataset's threshold."""
+    energy: np.ndarray
+    """float64 (F - 1,): mean speed of the expression between frames i and i + 1, pixels (of S) per frame."""
+
+
+def read(path: Path, clips: Sequence[str], frames: int, size: int) -> dict[str, Truth]:
+    """Truth of each clip, in register with its `frames` interpolated frames of `size` pixels.
+
+    Raises
+    ------
+    InputError
+        The file is missing or damaged, or has no such clip.
+    """
+    with clip_store.reading(path) as file:
+        missing = [clip for clip in clips if clip not in file]
+        if missing:
+            raise InputError(
+                f"{path}: expected the motion of {len(clips)} clips, found none of {', '.join(missing[:5])}. "
+                "It belongs to another clip table; run `dvc repro`."
+            )
+        return {
+            clip: Truth(
+                region(file[clip]["moving"][:], size),
+                energy(file[clip]["basis"][:], file[clip]["profile"][:], frames, size),
+            )
+            for clip in clips
+        }
+
+
+def region(moving: np.ndarray, size: int) -> np.ndarray:
+    """A region of the recorded frame (H, W) in the resized frame: bool (S, S), pixels that are at least half in it."""
+    picture = np.repeat(255 * moving.astype(np.uint8)[None, :, :, None], 3, axis=-1)
+    return resampling.resize(picture, size)[0, :, :, 0] > 127
+
+
+def energy(basis: np.ndarray, profile: np.ndarray, frames: int, size: int) -> np.ndarray:
+    """Mean speed of the expression between interpolated frames.
+
+    Parameters
+    ----------
+    basis
+        (A, 2, H, W), displacement by each action unit at full strength, pixels of the recorded frame.
+    profile
+        (n, A), strength of each action unit in each recorded frame.
+    frames
+        F, interpolated frames: frame k is at time k (n - 1) / (F - 1), as in `resampling.interpolate`.
+    size
+        S, pixels.
+
+    Returns
+    -------
+    float64 (F - 1,), pixels of the resized frame per interpolated frame.
+    """
+    units, _, height, width = basis.shape
+    recorded = np.arange(len(profile))
+    times = np.linspace(0, len(profile) - 1, frames)
+    steps = np.diff([np.interp(times, recorded, profile[:, unit]) for unit in range(units)])  # (A, F - 1)
+    scaled = basis.astype(np.float32) * np.array([size / width, size / height], np.float32)[:, None, None]
+    return np.array([np.hypot(*np.tensordot(step.astype(np.float32), scaled, axes=1)).mean() for step in steps.T])

@@ -1,0 +1,65 @@
+"""Scores against scikit-learn."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
+
+from pipeline.evaluation import metrics
+
+CLASSES = ["disgust", "happiness", "others", "repression"]
+
+
+def random_labels(seed, used):
+    rng = np.random.default_rng(seed)
+    actual = rng.choice(used, 60)
+    predicted = np.where(rng.random(60) < 0.5, actual, rng.choice(CLASSES, 60))
+    return actual, predicted
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("used", [CLASSES, CLASSES[:3], CLASSES[1:3]])
+def test_scores_are_those_of_scikit_learn(seed, used):
+    actual, predicted = random_labels(seed, used)
+    confusion = metrics.confusion_matrix(actual, predicted, CLASSES)
+    np.testing.assert_array_equal(confusion, confusion_matrix(actual, predicted, labels=CLASSES))
+    present = sorted(set(actual))
+    assert metrics.scores(confusion) == pytest.approx(
+        {
+            "accuracy": accuracy_score(actual, predicted),
+            "uf1": f1_score(actual, predicted, labels=present, average="macro"),
+            "uar": recall_score(actual, predicted, labels=present, average="macro"),
+        },
+        rel=1e-12,
+    )
+
+
+def test_a_class_without_samples_is_left_out_even_when_it_was_predicted():
+    confusion = metrics.confusion_matrix(["a", "a"], ["a", "b"], ["a", "b"])
+    assert metrics.scores(confusion) == {"accuracy": 0.5, "uf1": pytest.approx(2 / 3), "uar": 0.5}
+
+
+def test_the_accuracy_of_the_paper_is_an_exact_fraction():
+    confusion = np.diag([131, 0]) + np.array([[0, 40], [0, 0]])
+    assert metrics.scores(confusion)["accuracy"] == 131 / 171
+
+
+def test_a_label_that_is_no_class_is_an_error():
+    with pytest.raises(ValueError, match="joy"):
+        metrics.confusion_matrix(["disgust"], ["joy"], CLASSES)
+
+
+def test_nothing_to_score_is_an_error():
+    with pytest.raises(ValueError, match="no predictions"):
+        metrics.scores(np.zeros((3, 3), int))
+
+
+def test_accuracy_per_subject():
+    predictions = pd.DataFrame(
+        {"subject": ["sub02", "sub01", "sub02"], "label": ["a", "a", "b"], "predicted": ["a", "b", "b"]}
+    )
+    assert metrics.per_subject(predictions).to_csv(index=False).splitlines() == [
+        "subject,clips,correct,accuracy",
+        "sub01,1,0,0.0",
+        "sub02,2,2,1.0",
+    ]

@@ -1,0 +1,40 @@
+"""Memory that was freed is used again; where the C library knows no such setting, nothing happens."""
+
+import ctypes
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.learning import memory
+
+# Page faults while 64 MB are taken and freed 20 times: every page of every round, or only those of the first.
+COUNT = """
+import resource, torch
+from pipeline.learning import memory
+{call}
+torch.zeros(16 * 2**20)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    torch.zeros(16 * 2**20)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def page_faults(call: str) -> int:
+    output = subprocess.run([sys.executable, "-c", COUNT.format(call=call)], capture_output=True, text=True, check=True)
+    return int(output.stdout)
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc")
+def test_freed_memory_is_used_again():
+    assert page_faults("allocator.keep_freed_memory()") < 0.5 * page_faults("")
+
+
+@pytest.mark.parametrize("error", [OSError, AttributeError, TypeError])
+def test_another_c_library_is_left_alone(monkeypatch, error):
+    def missing(name):
+        raise error
+
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    memory.keep_freed_memory()

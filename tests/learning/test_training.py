@@ -1,0 +1,286 @@
+"""One fold: it learns, it is reproducible, and it cannot see what it is tested on."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.errors import InputError
+from pipeline.learning import augmentation, training
+from pipeline.storage import resume
+from tests import pretend_gpu
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def arithmetic():
+    training.fix_arithmetic(2)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def settings(**changes):
+    values = dict(
+        model={"spatial_attention": True, "temporal_attention": True, "pooling": 1, "regions": 3, "readout": "mean"},
+        lambda_=1e-8,
+        epochs=2,
+        lr=1e-3,
+        weight_decay=1e-4,
+        batch_size=4,
+        views=augmentation.views((0.9, 1.0, 1.1), False),
+        every_view=False,
+        crop=40,
+    )
+    return training.Settings(**values | changes)
+
+
+def clips(count, seed=0):
+    """Clips of two classes, half precision: motion in the upper or the lower half of the field."""
+    rng = np.random.default_rng(seed)
+    flow = rng.normal(scale=0.02, size=(count, 5, 2, 48, 48))
+    labels = np.arange(count) % 2
+    for clip, label in zip(flow, labels, strict=True):
+        clip[1:3, 1, 8 + 20 * label : 20 + 20 * label, 12:36] += 0.3
+    return torch.from_numpy(flow).half(), torch.from_numpy(labels)
+
+
+def train(flow, labels, held_out, *, seed=1, device=CPU, parts=None, progress=iter, **changes):
+    return training.train_fold(
+        torch.cat([flow, held_out]),
+        torch.arange(len(flow)),
+        labels,
+        torch.arange(len(held_out)) + len(flow),
+        classes=2,
+        settings=settings(**changes),
+        seed=seed,
+        device=device,
+        parts=parts,
+        progress=progress,
+    )
+
+
+def test_a_fold_learns_what_can_be_learned():
+    fold = train(*clips(16), clips(8, seed=1)[0], epochs=15)
+    assert (fold.probabilities.argmax(axis=1) == np.arange(8) % 2).mean() >= 0.9
+    assert fold.curve["cross_entropy"].iloc[-1] < 0.5 * fold.curve["cross_entropy"].iloc[0]
+
+
+def test_probabilities_and_curve_are_complete():
+    fold = train(*clips(6), clips(3)[0], epochs=3)
+    assert fold.probabilities.shape == (3, 2) and fold.probabilities.dtype == np.float64
+    np.testing.assert_allclose(fold.probabilities.sum(axis=1), 1)
+    assert tuple(fold.curve.columns) == training.CURVE_COLUMNS
+    assert fold.curve["epoch"].tolist() == [1, 2, 3]
+    curve = fold.curve
+    np.testing.assert_allclose(curve["loss"], curve["cross_entropy"] + 1e-8 * curve["mask_l1"], rtol=1e-5)
+    assert curve["accuracy"].between(0, 1).all()
+
+
+@pytest.mark.parametrize("change", [{"every_view": True}, {"every_view": False}])
+def test_a_rerun_gives_the_same_bytes(change):
+    one, two = (train(*clips(6), clips(3)[0], **change) for _ in range(2))
+    assert one.probabilities.tobytes() == two.probabilities.tobytes()
+    assert one.curve.equals(two.curve)
+    assert all(torch.equal(one.state[name], two.state[name]) for name in one.state)
+
+
+def test_a_fold_does_not_depend_on_what_ran_before_it():
+    alone = train(*clips(6), clips(3)[0])
+    torch.manual_seed(99)
+    train(*clips(6, seed=5), clips(3)[0], seed=3)
+    assert train(*clips(6), clips(3)[0]).probabilities.tobytes() == alone.probabilities.tobytes()
+
+
+def test_another_seed_gives_another_model():
+    one, two = (train(*clips(6), clips(3)[0], seed=seed) for seed in (1, 2))
+    assert one.probabilities.tobytes() != two.probabilities.tobytes()
+
+
+def test_held_out_clips_have_no_labels_and_no_influence_on_the_model():
+    flow, labels = clips(6)
+    one = train(flow, labels, clips(3)[0])
+    two = train(flow, labels, 100 * torch.randn(5, 5, 2, 48, 48).half())
+    assert all(torch.equal(one.state[name], two.state[name]) for name in one.state)
+
+
+def test_predictions_do_not_depend_on_the_clips_they_are_made_with():
+    flow, labels = clips(6)
+    held_out = clips(5, seed=1)[0]
+    together = train(flow, labels, held_out).probabilities
+    alone = train(flow, labels, held_out[3:4]).probabilities
+    np.testing.assert_allclose(alone[0], together[3], rtol=1e-5)
+
+
+def shown(every_view, clips=5):
+    clip, view = training._order(clips, settings(every_view=every_view), torch.Generator().manual_seed(0))
+    return list(zip(clip.tolist(), view.tolist(), strict=True))
+
+
+def test_an_epoch_shows_every_view_of_every_clip_once():
+    order = shown(every_view=True)
+    assert len(order) == len(set(order)) == 5 * 15
+    assert {clip for clip, _ in order} == set(range(5)) and {view for _, view in order} == set(range(15))
+    assert [clip for clip, _ in order] != sorted(clip for clip, _ in order)
+
+
+def test_an_epoch_of_random_views_shows_every_clip_once():
+    order = shown(every_view=False)
+    assert sorted(clip for clip, _ in order) == list(range(5))
+    assert len({view for _, view in order}) > 1
+
+
+def test_every_shown_clip_is_trained_on(monkeypatch):
+    seen = []
+    batch = training._batch
+    monkeypatch.setattr(
+        training, "_batch", lambda flow, clips, device: (seen.extend(clips.tolist()), batch(flow, clips, device))[1]
+    )
+    train(*clips(6), clips(3)[0], epochs=3)
+    assert len(seen) == 18 and all(seen.count(clip) == 3 for clip in range(6))
+
+
+class Interrupted(Exception):
+    pass
+
+
+def interrupt_after(epochs):
+    """Progress display that ends the training as a signal would."""
+
+    def progress(left):
+        for number, epoch in enumerate(left):
+            if number == epochs:
+                raise Interrupted
+            yield epoch
+
+    return progress
+
+
+def parts_of(folder):
+    return resume.Parts(folder / "key")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"every_view": True, "views": augmentation.views((1.0,), False)[:3]}, {"every_view": False}, {"bfloat16": True}],
+)
+def test_a_resumed_training_ends_with_the_bytes_of_an_uninterrupted_one(tmp_path, change):
+    data = clips(6), clips(3, seed=1)[0]
+    whole = train(*data[0], data[1], epochs=5, **change)
+    for epochs in (2, 1, 0):
+        with pytest.raises(Interrupted):
+            train(*data[0], data[1], epochs=5, parts=parts_of(tmp_path), progress=interrupt_after(epochs), **change)
+    assert parts_of(tmp_path).finished == {3}
+    begun = []
+    rest = train(
+        *data[0],
+        data[1],
+        epochs=5,
+        parts=parts_of(tmp_path),
+        progress=lambda left: (begun.append(epoch) or epoch for epoch in left),
+        **change,
+    )
+    assert begun == [4, 5]
+    assert rest.probabilities.tobytes() == whole.probabilities.tobytes()
+    assert rest.curve.equals(whole.curve)
+    assert all(torch.equal(rest.state[name], whole.state[name]) for name in whole.state)
+
+
+def test_a_training_that_was_interrupted_after_its_last_epoch_only_predicts(tmp_path):
+    data = clips(6), clips(3, seed=1)[0]
+    whole = train(*data[0], data[1], parts=parts_of(tmp_path))
+    again = train(*data[0], data[1], parts=parts_of(tmp_path), progress=interrupt_after(0))
+    assert again.probabilities.tobytes() == whole.probabilities.tobytes() and again.curve.equals(whole.curve)
+
+
+def test_a_damaged_state_is_never_used(tmp_path):
+    data = clips(6), clips(3, seed=1)[0]
+    whole = train(*data[0], data[1], epochs=3)
+    with pytest.raises(Interrupted):
+        train(*data[0], data[1], epochs=3, parts=parts_of(tmp_path), progress=interrupt_after(2))
+    [file] = (tmp_path / "key").iterdir()
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    parts = parts_of(tmp_path)
+    assert parts.damaged == [file] and not parts.finished
+    again = train(*data[0], data[1], epochs=3, parts=parts)
+    assert again.probabilities.tobytes() == whole.probabilities.tobytes()
+
+
+@pytest.mark.parametrize("changes", [{"lr": 1e10}, {"lambda_": 1e38}])
+def test_a_training_that_diverges_gives_no_result(changes, tmp_path):
+    with pytest.raises(InputError, match=r"training that converges, but the loss of epoch \d is (nan|inf)\. Lower"):
+        train(*clips(6), clips(3)[0], parts=parts_of(tmp_path), **changes)
+    assert not parts_of(tmp_path).finished
+
+
+def test_a_training_that_diverges_in_its_last_step_gives_no_result():
+    with pytest.raises(InputError, match=r"the sum of the probabilities is nan\. Lower train\.lr"):
+        train(*clips(6), clips(3)[0], lr=1e30, epochs=1, batch_size=6)
+
+
+def test_bfloat16_is_another_arithmetic_with_nearly_the_same_result():
+    data = clips(8), clips(4, seed=1)[0]
+    full, half = (train(*data[0], data[1], bfloat16=half) for half in (False, True))
+    assert all(value.dtype != torch.bfloat16 for value in half.state.values())
+    assert full.probabilities.tobytes() != half.probabilities.tobytes()
+    np.testing.assert_allclose(half.probabilities, full.probabilities, atol=0.1)
+
+
+@pytest.mark.filterwarnings("ignore")  # the compiler makes warnings, and keeps them to itself
+def test_a_compiled_fold_does_not_depend_on_what_was_compiled_before(tmp_path):
+    """The last batch of an epoch is smaller than the others, which is what a compiler would remember."""
+    compiled = {"compile": True, "epochs": 2, "batch_size": 8}
+    flow = torch.randn(22, 19, 2, 48, 48, generator=torch.Generator().manual_seed(0)).half()
+    data = flow[:19], torch.arange(19) % 2, flow[19:]  # batches of 8, 8 and 3 clips
+    whole = train(*data, **compiled)
+    with pytest.raises(Interrupted):
+        train(*data, parts=parts_of(tmp_path), progress=interrupt_after(1), **compiled)
+    again = train(*data, parts=parts_of(tmp_path), **compiled)
+    assert all(torch.equal(again.state[name], whole.state[name]) for name in whole.state)
+    assert again.probabilities.tobytes() == whole.probabilities.tobytes()
+    plain = train(*data, **compiled | {"compile": False})
+    np.testing.assert_allclose(whole.probabilities, plain.probabilities, atol=1e-3)
+
+
+@pytest.fixture(params=[2**34, 2**17], ids=["flow fits", "flow does not fit"])
+def gpu(request, monkeypatch):
+    properties = SimpleNamespace(total_memory=request.param)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
+    with pretend_gpu.PretendGPU():
+        yield pretend_gpu.DEVICE
+
+
+@pytest.mark.parametrize("every_view", [False, True])
+def test_on_a_gpu_nothing_is_left_on_the_wrong_device(gpu, every_view):
+    data = clips(6), clips(3, seed=1)[0]
+    there, here = (train(*data[0], data[1], every_view=every_view, device=device) for device in (gpu, CPU))
+    np.testing.assert_allclose(there.probabilities, here.probabilities, atol=1e-5)
+    assert all(value.device == CPU for value in there.state.values())
+
+
+def test_on_a_gpu_an_interrupted_fold_goes_on(gpu, tmp_path):
+    data = clips(6), clips(3, seed=1)[0]
+    whole = train(*data[0], data[1], epochs=3, device=gpu)
+    with pytest.raises(Interrupted):
+        train(*data[0], data[1], epochs=3, device=gpu, parts=parts_of(tmp_path), progress=interrupt_after(2))
+    again = train(*data[0], data[1], epochs=3, device=gpu, parts=parts_of(tmp_path))
+    assert again.probabilities.tobytes() == whole.probabilities.tobytes()
+    assert all(torch.equal(again.state[name], whole.state[name]) for name in whole.state)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_reruns_on_a_gpu_give_the_same_bytes():
+    one, two = (train(*clips(6), clips(3)[0], every_view=True, device=torch.device("cuda")) for _ in range(2))
+    assert one.probabilities.tobytes() == two.probabilities.tobytes()
+    assert all(torch.equal(one.state[name], two.state[name]) for name in one.state)
+
+
+def test_seeds_of_folds_differ_and_stay():
+    names = [(0, "synthetic", "sub01"), (1, "synthetic", "sub01"), (0, "casme2", "sub01"), (0, "synthetic", "sub02")]
+    seeds = [training.fold_seed(*name) for name in names]
+    assert len(set(seeds)) == 4
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert training.fold_seed(0, "synthetic", "sub01") == seeds[0]

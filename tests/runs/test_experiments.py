@@ -1,0 +1,135 @@
+"""Experiments made in a copy of a checkout, in a pipeline of one stage that takes no time."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.runs import experiments
+from pipeline.runs.experiments import git
+
+COPY = Path(".dvc/tmp/copy")
+LOG = Path("log.txt")
+PIPELINE = """stages:
+  add:
+    cmd: cat code.txt new.txt lent/brought.txt params.yaml > sum.txt
+    deps: [code.txt, new.txt, lent/brought.txt]
+    params: [seed]
+    outs: [sum.txt]
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A git checkout with uncommitted changes, as the current folder."""
+    root = tmp_path / "Prüfung 表"  # which DVC cannot write into its settings
+    root.mkdir()
+    monkeypatch.chdir(root)
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "Test")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "test@example.org")
+    git("init", "--quiet")
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], check=True)
+    files = {
+        "dvc.yaml": PIPELINE,
+        "params.yaml": "seed: 0\n",
+        "code.txt": "old\n",
+        "gone.txt": "",
+        ".gitignore": "/lent\n",
+    }
+    for name, text in files.items():
+        Path(name).write_text(text)
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "first")
+    Path("code.txt").write_text("changed\n")
+    Path("gone.txt").unlink()
+    Path("new.txt").write_text("added\n")
+    git("add", "new.txt")
+    Path("lent").mkdir()
+    Path("lent/brought.txt").write_text("ignored by git\n")
+    LOG.touch()
+    return root
+
+
+def state():
+    names = ("params.yaml", "code.txt", "new.txt", "dvc.yaml")
+    return git("status", "--porcelain", "--branch"), {name: Path(name).read_text() for name in names}
+
+
+def make(name, seed):
+    with experiments.copy(COPY, experiments.head(), [Path("lent/brought.txt")]) as copy:
+        copy.run(name, {"seed": seed}, LOG)
+
+
+def test_an_experiment_has_the_uncommitted_changes_and_leaves_the_checkout_alone(checkout):
+    before = state()
+    base = experiments.head()
+    assert experiments.uncommitted(base) == ["code.txt", "gone.txt", "new.txt"]
+    make("third", 3)
+    assert state() == before and not Path("sum.txt").exists() and not COPY.exists()
+    commit = experiments.commit_of("third", base)
+    assert experiments.output(Path("sum.txt"), commit) == "changed\nadded\nignored by git\nseed: 3\n"
+    assert experiments.tracked(Path("params.yaml"), commit) == "seed: 3\n"
+    assert experiments.tracked(Path("gone.txt"), commit) is None
+    assert "Running stage 'add'" in LOG.read_text()
+    shown = subprocess.run([sys.executable, "-m", "dvc", "exp", "list"], capture_output=True, text=True, check=True)
+    assert "third" in shown.stdout
+
+
+def test_experiments_belong_to_the_commit_that_they_began_with(checkout):
+    base = experiments.head()
+    with experiments.copy(COPY, base, [Path("lent/brought.txt")]) as copy:
+        git("commit", "--quiet", "--all", "--message", "second")
+        copy.run("third", {"seed": 3}, LOG)
+    assert experiments.commit_of("third", base)
+    assert experiments.commit_of("third", experiments.head()) is None
+
+
+def test_the_copy_is_removed_and_the_log_quoted_when_a_stage_fails(checkout):
+    before = state()
+    Path("lent/brought.txt").unlink()
+    with pytest.raises(experiments.Failed, match=r"brought\.txt"):
+        make("third", 3)
+    assert state() == before and not COPY.exists()
+    assert experiments.commit_of("third", experiments.head()) is None
+
+
+def test_what_the_cache_has_lost_is_none(checkout):
+    make("third", 3)
+    for file in Path(".dvc/cache/files").rglob("*"):
+        if file.is_file():
+            file.unlink()
+    assert experiments.output(Path("sum.txt"), experiments.commit_of("third", experiments.head())) is None
+
+
+def test_one_copy_at_a_time_and_rests_of_a_killed_run_do_no_harm(checkout):
+    COPY.mkdir(parents=True)
+    (COPY / "rest").write_text("")
+    with experiments.copy(COPY, experiments.head(), []) as copy:
+        assert not (copy.folder / "rest").exists()
+        with pytest.raises(InputError, match="already"), experiments.copy(COPY, experiments.head(), []):
+            pass
+        assert (copy.folder / "dvc.yaml").exists()
+
+
+def test_a_folder_of_another_checkout_is_no_checkout(checkout, monkeypatch):
+    monkeypatch.chdir(checkout / "lent")
+    with pytest.raises(InputError, match=r"expected a git checkout of its own.*the folder lent/ of another one"):
+        experiments.head()
+
+
+def test_what_dvc_refuses_is_an_error_with_its_words(checkout, monkeypatch):
+    monkeypatch.setattr(experiments.os.path, "relpath", lambda path, start: "--nonsense")
+    with (
+        pytest.raises(experiments.Failed, match=r"dvc cache dir --local --nonsense` failed in .*\n?.*nonsense"),
+        experiments.copy(COPY, experiments.head(), []),
+    ):
+        pass
+
+
+def test_without_a_commit_there_is_nothing_to_copy(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="expected a git checkout with at least one commit"):
+        experiments.head()

@@ -1,0 +1,322 @@
+"""Folds on a Dask cluster whose scheduler and workers are processes in folders of their own."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from pipeline import params as parameters
+from pipeline import paths
+from pipeline.errors import InputError
+from pipeline.evaluation import loso
+from pipeline.runs import queue, worker
+from pipeline.runs.queue import Job, Shared
+from pipeline.stanet import fold
+from pipeline.storage import clip_store
+from tests.tiny import shrink
+
+ROOT = Path(__file__).parents[2]
+CLASSES = ["negative", "positive"]
+SUBJECTS = ["s1", "s2", "s3"]
+PATIENCE = 120  # seconds in which a process must have done what it is asked for, on a busy machine, too
+
+
+class Study:
+    """Random flow of nine clips, and its folds."""
+
+    def __init__(self, folder: Path) -> None:
+        rows = [(f"{subject}/{n}", subject, CLASSES[n % 2]) for subject in SUBJECTS for n in range(3)]
+        table = pd.DataFrame(rows, columns=["clip", "subject", "label"])
+        self.flow = folder / "flow.h5"
+        fields = np.random.default_rng(0).normal(size=(len(table), 3, 2, 64, 64)).astype(np.float16)
+        clip_store.write_stack(self.flow, "flow", list(table["clip"]), fields)
+        shutil.copy(ROOT / "params.yaml", folder)
+        changes = {"subjects": SUBJECTS, "resize": {"size": 64}, "model": {"pooling": 1}, "runtime": {"device": "cpu"}}
+        shrink(folder / "params.yaml", changes | {"train": {"epochs": 3, "threads": 1, "augmentation": {"crop": 56}}})
+        self.params = (folder / "params.yaml").read_text()
+        self.splits = {subject: loso.split(table, subject).to_csv(index=False) for subject in SUBJECTS}
+
+    def jobs(self, epochs=3, subjects=SUBJECTS):
+        text = self.params.replace("epochs: 3 ", f"epochs: {epochs} ")
+        return [Job(subject, subject, text, '["negative", "positive"]', self.splits[subject]) for subject in subjects]
+
+    def shared(self, flow=None):
+        modules = [
+            f"pipeline/{name}.py" for name in ("stanet/fold", "learning/training", "stanet/network", "runs/worker")
+        ]
+        return Shared(flow or self.flow, worker._md5(self.flow), worker.environment(modules))
+
+    def alone(self, job):
+        """Its files, trained in this process."""
+        split = pd.DataFrame([line.split(",") for line in job.split.splitlines()])
+        split = split[1:].set_axis(split.iloc[0], axis=1)
+        params = parameters.parse(job.params, paths.PARAMS)
+        return tuple(fold.run(params, job.subject, CLASSES, split, fold.read_flow(self.flow), torch.device("cpu")))
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return Study(tmp_path_factory.mktemp("study"))
+
+
+class Cluster:
+    """A scheduler, and workers that are started one by one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.processes = []
+        self.file = folder / "scheduler.json"
+        (folder / "scheduler").mkdir()
+        self.scheduler = self.start("scheduler", "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+        until(self.file.exists)
+
+    def worker(self, name, checkout=True):
+        """Start a worker in a folder with a copy of the code."""
+        folder = self.folder / name
+        folder.mkdir()
+        if checkout:
+            shutil.copytree(ROOT / "pipeline", folder / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+        options = "--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", str(folder / "local")
+        return lambda: self.start(name, "worker", "--name", name, *options)
+
+    def start(self, name, command, *options):
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        with (self.folder / f"{name}.log").open("w") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "dask", command, "--scheduler-file", str(self.file), *options],
+                cwd=self.folder / name,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.processes.append(process)
+        return process
+
+    def client(self):
+        return queue.running_cluster(str(self.file))
+
+    def stop(self):
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+def until(condition):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "nothing happened"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    cluster = Cluster(tmp_path)
+    yield cluster
+    cluster.stop()
+
+
+@pytest.mark.parametrize(("crowded", "waiting"), [(True, "PASSIVE"), (False, None)])
+def test_workers_that_are_crowded_do_not_spin(monkeypatch, crowded, waiting):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    with queue.local_cluster(1, crowded) as client:
+        assert list(client.run(os.environ.get, "OMP_WAIT_POLICY").values()) == [waiting]
+
+
+class Watch:
+    """The epochs that were reported, and something to do when the first one is."""
+
+    def __init__(self, first=lambda: None):
+        self.epochs = []
+        self._first = first
+
+    def __call__(self, name, epoch):
+        self.epochs.append((name, epoch))
+        if len(self.epochs) == 1:
+            self._first()
+
+
+def collect(client, jobs, shared, watch=None):
+    return {job.name: outcome for job, outcome in queue.results(client, jobs, shared, watch or Watch())}
+
+
+def test_a_fold_has_the_same_bytes_wherever_and_after_whatever_it_is_trained(cluster, study):
+    """Also when its worker is killed in the middle, and the other one has to begin it anew."""
+    workers = {name: cluster.worker(name)() for name in "ab"}
+    with cluster.client() as client:
+        client.wait_for_workers(2, timeout=PATIENCE)
+
+        def kill():
+            busy = {name: keys for name, keys in client.processing().items() if keys}
+            address = next(
+                name for name, keys in busy.items() if any(key.startswith(watch.epochs[0][0]) for key in keys)
+            )
+            workers[client.scheduler_info()["workers"][address]["name"]].kill()
+
+        watch = Watch(first=lambda: threading.Thread(target=kill).start())
+        jobs = study.jobs(epochs=60)
+        found = collect(client, jobs, study.shared(), watch)
+        begun = watch.epochs[0][0]
+    assert watch.epochs.count((begun, 1)) == 2
+    assert sorted(process.poll() or 0 for process in workers.values()) == [-signal.SIGKILL, 0]
+    assert found == {job.name: study.alone(job) for job in jobs}
+
+
+class ElsewhereNothing(type(Path())):
+    """A path that leads nowhere on another machine."""
+
+    def absolute(self):
+        return Path("/nowhere/flow.h5")
+
+
+def test_flow_that_workers_cannot_read_is_sent_to_each_and_removed_again(cluster, study):
+    for name in "ab":
+        cluster.worker(name)()
+    held = set()
+    with cluster.client() as client:
+        client.wait_for_workers(2, timeout=PATIENCE)
+        jobs = study.jobs()
+        found = {}
+        for job, files in queue.results(client, jobs, study.shared(ElsewhereNothing(study.flow)), Watch()):
+            found[job.name] = files
+            held |= {path.relative_to(cluster.folder).parts[0] for path in cluster.folder.rglob("*.h5")}
+        until(lambda: not list(cluster.folder.rglob("*.h5")))
+    assert found == {job.name: study.alone(job) for job in jobs}
+    assert held == {"a", "b"}
+
+
+def test_flow_that_cannot_be_sent_is_one_clear_error(cluster, study, tmp_path):
+    cluster.worker("a")()
+    shared = study.shared(ElsewhereNothing(study.flow))
+    with cluster.client() as client:
+        client.wait_for_workers(1, timeout=PATIENCE)
+        changed = ElsewhereNothing(tmp_path / "flow.h5")
+        changed.write_bytes(b"another flow")
+        with pytest.raises(InputError, match=r"flow\.h5 was changed while the folds were trained"):
+            collect(client, study.jobs(), shared._replace(flow=changed))
+        [folder] = client.run(lambda dask_worker: dask_worker.local_directory).values()
+        (Path(folder) / f"{shared.flow_md5}.h5").symlink_to("/dev/full")
+        with pytest.raises(InputError, match=r"cannot keep the flow that was sent to it.*No space left"):
+            collect(client, study.jobs(), shared)
+
+
+def test_flow_that_a_worker_has_lost_is_not_waited_for(cluster, study):
+    start = cluster.worker("a")
+    module = cluster.folder / "a/pipeline/runs/worker.py"
+    module.write_text(module.read_text().replace(".write_bytes(self._content)", ".touch()"))
+    start()
+    shared = study.shared(ElsewhereNothing(study.flow))
+    shared.environment.pop("pipeline/runs/worker.py")
+    with cluster.client() as client, pytest.raises(InputError, match=r"sent there, in .*/a/local/.*; found none"):
+        collect(client, study.jobs(), shared)
+
+
+def test_a_fold_that_fails_does_not_stop_the_others(cluster, study):
+    cluster.worker("a")()
+    good, bad = study.jobs(subjects=["s1", "s2"])
+    bad = bad._replace(classes='["negative"]')
+    with cluster.client() as client:
+        found = collect(client, [bad, good], study.shared())
+    assert found["s1"] == study.alone(good)
+    assert "'positive' is not in list" in str(found["s2"])
+    assert "pipeline/stanet/fold.py" in "".join(traceback.format_exception(found["s2"]))
+
+
+def test_other_code_is_refused_by_name(cluster, study):
+    start = cluster.worker("a")
+    with (cluster.folder / "a/pipeline/stanet/network.py").open("a") as module:
+        module.write("# changed\n")
+    start()
+    with (
+        cluster.client() as client,
+        pytest.raises(InputError, match=r"/a: pipeline/stanet/network\.py\. Bring them to"),
+    ):
+        collect(client, study.jobs(), study.shared())
+
+
+def test_what_a_worker_has_loaded_counts_and_not_what_its_files_say_now(cluster, study):
+    cluster.worker("a")()
+    with cluster.client() as client:
+        collect(client, study.jobs(subjects=["s1"]), study.shared())
+        module = cluster.folder / "a/pipeline/stanet/network.py"
+        module.write_text(f"{module.read_text()}# changed\n")
+        changed = worker._md5(module)
+        shared = study.shared()
+        with pytest.raises(InputError, match="stanet"):
+            collect(
+                client,
+                study.jobs(),
+                shared._replace(environment=shared.environment | {"pipeline/stanet/network.py": changed}),
+            )
+
+
+def test_other_packages_are_refused_with_their_versions(cluster, study):
+    cluster.worker("a")()
+    shared = study.shared()
+    shared = shared._replace(environment=shared.environment | {"torch": "1.0"})
+    with cluster.client() as client, pytest.raises(InputError, match=r"torch 2\.\S+ instead of 1\.0"):
+        collect(client, study.jobs(), shared)
+
+
+def test_a_worker_without_the_code_is_one_clear_error(cluster, study):
+    cluster.worker("a", checkout=False)()
+    with cluster.client() as client, pytest.raises(InputError, match=r"No module named 'pipeline'.*Start workers in"):
+        collect(client, study.jobs(), study.shared())
+
+
+def test_a_lost_scheduler_is_one_clear_error(cluster, study):
+    cluster.worker("a")()
+    with cluster.client() as client, pytest.raises(InputError, match="connection to the scheduler was lost"):
+        collect(client, study.jobs(epochs=10**6), study.shared(), Watch(first=cluster.scheduler.kill))
+
+
+def test_a_queue_that_is_closed_leaves_the_workers_idle(cluster, study):
+    cluster.worker("a")()
+    endless = study.jobs(epochs=10**6)
+    endless[0] = study.jobs()[0]
+    with cluster.client() as client:
+        with contextlib.closing(queue.results(client, endless, study.shared(), Watch())) as results:
+            assert next(results)[0].name == "s1"
+        until(lambda: client.run(lambda dask_worker: len(dask_worker.active_threads)).popitem()[1] == 0)
+        assert collect(client, study.jobs(subjects=["s2"]), study.shared()).keys() == {"s2"}
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "reason"),
+    [
+        ("tcp://127.0.0.1:9", "at tcp://127.0.0.1:9, but none answers"),
+        ("", r"at an address, but none answers \(there is no such file, and an address has a port"),
+        ("scheduler.json", r"at scheduler.json, but none answers \(there is no such file"),
+        ("empty.json", r"at empty.json, but none answers \(the file is not one that a scheduler has written"),
+        ("params.yaml", r"at params.yaml, but none answers \(the file is not one that a scheduler has written"),
+    ],
+)
+def test_a_scheduler_that_is_not_there_is_one_clear_error(monkeypatch, tmp_path, scheduler, reason):
+    monkeypatch.chdir(tmp_path)
+    Path("empty.json").write_text("{}")
+    Path("params.yaml").write_text("seed: 0\n")
+    monkeypatch.setattr(queue, "CONNECT_SECONDS", 1)
+    with pytest.raises(InputError, match=f"expected a Dask scheduler {reason}"), queue.running_cluster(scheduler):
+        pass
+
+
+def test_a_port_that_takes_connections_and_says_nothing_is_not_waited_for_for_ever(monkeypatch):
+    monkeypatch.setattr(queue, "CONNECT_SECONDS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"tcp://127.0.0.1:{mute.getsockname()[1]}"
+        with (
+            pytest.raises(InputError, match=f"expected a Dask scheduler at {address}, but none answers"),
+            queue.running_cluster(address),
+        ):
+            pass

@@ -1,0 +1,90 @@
+"""HDF5 on disk: what is written comes back, equal clips give equal bytes, a broken file is one clear error."""
+
+import tracemalloc
+
+import h5py
+import numpy as np
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.storage import clip_store
+
+CLIPS = ["sub01/EP01", "sub01/EP02", "sub02/EP01"]
+
+
+def stack(path, arrays=None, **attributes):
+    arrays = arrays or [np.full((4, 3), n, np.uint8) for n in range(3)]
+    clip_store.write_stack(path, "frames", CLIPS, iter(arrays), attributes)
+    return path
+
+
+def test_a_stack_comes_back_in_order_with_names_and_attributes(tmp_path):
+    with clip_store.reading(stack(tmp_path / "a.h5", method="dis", stride=2)) as file:
+        assert clip_store.clip_names(file) == CLIPS
+        assert file["frames"].dtype == np.uint8
+        assert file["frames"][:, 0, 0].tolist() == [0, 1, 2]
+        assert dict(file["frames"].attrs) == {"method": "dis", "stride": 2}
+        assert clip_store.rows_of(["sub02/EP01", "sub01/EP01"], clip_store.clip_names(file)) == [2, 0]
+
+
+def test_arrays_come_back_by_clip_name(tmp_path):
+    arrays = {name: np.full((n + 1, 2), n, np.uint8) for n, name in enumerate(CLIPS)}
+    clip_store.write_arrays(tmp_path / "a.h5", arrays.items())
+    with clip_store.reading(tmp_path / "a.h5") as file:
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(file[name][:], array)
+
+
+def test_equal_clips_give_equal_bytes_under_another_name(tmp_path):
+    one, two = stack(tmp_path / "a.h5", b=1, a=2), stack(tmp_path / "b.h5", a=2, b=1)
+    assert one.read_bytes() == two.read_bytes()
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_a_clip_too_few_or_too_many_is_an_error(tmp_path, count):
+    with pytest.raises(ValueError, match="zip"):
+        stack(tmp_path / "a.h5", [np.zeros(2, np.uint8)] * count)
+
+
+def test_a_clip_of_another_shape_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(ValueError, match="sub01/EP02"):
+        stack(tmp_path / "a.h5", [np.zeros(2), np.zeros(3), np.zeros(2)])
+
+
+def test_one_clip_is_in_memory_at_a_time(tmp_path):
+    clip = 1_000_000
+    tracemalloc.start()
+    clip_store.write_stack(
+        tmp_path / "a.h5", "frames", [str(n) for n in range(50)], (np.full(clip, n, np.uint8) for n in range(50))
+    )
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5 * clip
+
+
+@pytest.mark.parametrize("kept", [0, 10, 500, -1])
+def test_a_truncated_file_is_one_clear_error(tmp_path, kept):
+    path = stack(tmp_path / "a.h5")
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(InputError, match=r"a\.h5: expected a complete HDF5 file.*dvc repro"), clip_store.reading(path):
+        pass
+
+
+def test_a_missing_file_is_one_clear_error(tmp_path):
+    with pytest.raises(InputError, match=r"a\.h5.*no such file"), clip_store.reading(tmp_path / "a.h5"):
+        pass
+
+
+def test_a_clip_that_is_not_in_the_file_is_named(tmp_path):
+    with clip_store.reading(stack(tmp_path / "a.h5")) as file, pytest.raises(InputError, match="sub09/EP09"):
+        clip_store.rows_of(["sub01/EP01", "sub09/EP09"], clip_store.clip_names(file))
+
+
+def test_files_are_opened_read_only(tmp_path):
+    path = stack(tmp_path / "a.h5")
+    before = path.read_bytes()
+    with clip_store.reading(path) as file, pytest.raises(Exception, match=r"(?i)no write intent|read"):
+        file.create_dataset("more", data=[1])
+    assert path.read_bytes() == before
+    with h5py.File(path) as file:
+        assert "more" not in file
