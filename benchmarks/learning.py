@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 
 from pipeline import params as parameters
 from pipeline import paths
-from pipeline.datasets import DATASETS
+from pipeline.databases import DATASETS
 from pipeline.device import resolve_device
 from pipeline.learning import augmentation, training
 from pipeline.learning.augmentation import TEST_VIEW, Views

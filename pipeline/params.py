@@ -13,8 +13,8 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML, YAMLError
 
-from pipeline.datasets import DATASETS
-from pipeline.datasets.layouts import LAYOUTS
+from pipeline.databases import DATASETS
+from pipeline.databases.layouts import LAYOUTS
 from pipeline.errors import InputError
 from pipeline.flow import METHODS
 from pipeline.paths import SYNTHETIC

@@ -7,7 +7,7 @@ import click
 
 from pipeline import params as parameters
 from pipeline import paths
-from pipeline.datasets import DATASETS, annotation
+from pipeline.databases import DATASETS, annotation
 from pipeline.errors import InputError
 from pipeline.evaluation import loso
 from pipeline.storage.outputs import staged

@@ -12,7 +12,7 @@ import torch
 
 from pipeline import params as parameters
 from pipeline import paths
-from pipeline.datasets import DATASETS
+from pipeline.databases import DATASETS
 from pipeline.report.page import Study, write
 from pipeline.stanet import introspection
 from pipeline.storage import clip_store, tables

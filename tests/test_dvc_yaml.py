@@ -89,16 +89,16 @@ def test_an_import_is_found_in_all_its_forms(tmp_path):
     module = tmp_path / "module.py"
     module.write_text(
         "import pipeline.evaluation.loso\nfrom pipeline import params as p\nfrom pipeline.frames import recording\n"
-        "from pipeline.datasets import casme2\n"
-        "from pipeline.datasets import DATASETS\nimport numpy\n\ndef f():\n"
+        "from pipeline.databases import casme2\n"
+        "from pipeline.databases import DATASETS\nimport numpy\n\ndef f():\n"
         "    from pipeline.evaluation.metrics import scores\n"
     )
     assert imports(module) == {
         "pipeline/evaluation/loso.py",
         "pipeline/frames/recording.py",
         "pipeline/params.py",
-        "pipeline/datasets/casme2.py",
-        "pipeline/datasets/__init__.py",
+        "pipeline/databases/casme2.py",
+        "pipeline/databases/__init__.py",
         "pipeline/evaluation/metrics.py",
     }
 

@@ -18,10 +18,10 @@ from ruamel.yaml import YAML
 
 from pipeline import flow, paths
 from pipeline import params as parameters
-from pipeline.datasets import DATASETS, Dataset
-from pipeline.datasets.annotation import sha256
-from pipeline.datasets.clips import Profile, Reading, UnusableRows
-from pipeline.datasets.layouts import LAYOUTS
+from pipeline.databases import DATASETS, Dataset
+from pipeline.databases.annotation import sha256
+from pipeline.databases.recordings import Profile, Reading, UnusableRows
+from pipeline.databases.layouts import LAYOUTS
 from pipeline.device import resolve_device
 from pipeline.errors import InputError
 from pipeline.evaluation import loso

@@ -22,7 +22,7 @@ import h5py
 import numpy as np
 from openpyxl import Workbook
 
-from pipeline.datasets.layouts import LAYOUTS, Layout
+from pipeline.databases.layouts import LAYOUTS, Layout
 from pipeline.synthetic.action_units import draw_expression, time_course, unit_displacement
 from pipeline.synthetic.face import HALF_HEIGHT, Face, draw_subject, landmarks, paint
 

@@ -304,7 +304,7 @@ def test_a_wrong_call_is_one_clear_error(tiny, arguments, message):
 
 
 def test_a_table_is_adopted_with_the_labels_it_has(tiny, copy):
-    from pipeline.datasets import DATASETS
+    from pipeline.databases import DATASETS
 
     table = DATASETS["casme2"].read(copy.root).table
     (copy.root / "CASME2-coding-20140508.xlsx").unlink()

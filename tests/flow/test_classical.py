@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline import flow
-from pipeline.datasets import DATASETS
+from pipeline.databases import DATASETS
 from pipeline.frames import frame_files
 from pipeline.synthetic import generator
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.datasets import casme, casme2, smic, table
-from pipeline.datasets.clips import Profile, Reading, Settings
-from pipeline.datasets.layouts import LAYOUTS, layout_of
+from pipeline.databases import casme, casme2, smic, table
+from pipeline.databases.recordings import Profile, Reading, Settings
+from pipeline.databases.layouts import LAYOUTS, layout_of
 
 
 @dataclass(frozen=True)

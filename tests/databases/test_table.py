@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from pipeline.datasets import DATASETS
+from pipeline.databases import DATASETS
 from pipeline.errors import InputError
 from tests.conftest import write_frame
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.datasets import DATASETS, casme, casme2, smic
+from pipeline.databases import DATASETS, casme, casme2, smic
 from pipeline.errors import InputError
 from tests import official
 

@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from pipeline.datasets.annotation import Row
-from pipeline.datasets.clips import Sample
-from pipeline.datasets.tree import Tree, section
+from pipeline.databases.annotation import Row
+from pipeline.databases.recordings import Sample
+from pipeline.databases.tree import Tree, section
 from pipeline.errors import InputError
 
 

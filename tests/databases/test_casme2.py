@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from pipeline.datasets import casme2
-from pipeline.datasets.clips import COLUMNS
+from pipeline.databases import casme2
+from pipeline.databases.recordings import COLUMNS
 from pipeline.errors import InputError
 
 

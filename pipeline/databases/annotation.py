@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import xlrd
 
-from pipeline.datasets.tree import SPREADSHEETS, Tree, section
+from pipeline.databases.tree import SPREADSHEETS, Tree, section
 from pipeline.errors import InputError
 
 # Rows in which the header is looked for: some tables have a title above it.

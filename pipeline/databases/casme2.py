@@ -7,10 +7,10 @@ Yan et al., CASME II: An Improved Spontaneous Micro-Expression Database and the 
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline.datasets import annotation
-from pipeline.datasets.clips import Counts, Profile, Reading, Settings, tabulate
-from pipeline.datasets.episodes import ClipFolders, samples
-from pipeline.datasets.tree import survey
+from pipeline.databases import annotation
+from pipeline.databases.recordings import Counts, Profile, Reading, Settings, tabulate
+from pipeline.databases.episodes import ClipFolders, samples
+from pipeline.databases.tree import survey
 
 PROFILE = Profile(
     name="casme2",

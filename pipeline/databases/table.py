@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pipeline.datasets import annotation
-from pipeline.datasets.clips import Profile, Reading, Sample, Settings, tabulate
-from pipeline.datasets.tree import Tree, survey
+from pipeline.databases import annotation
+from pipeline.databases.recordings import Profile, Reading, Sample, Settings, tabulate
+from pipeline.databases.tree import Tree, survey
 
 PROFILE = Profile(
     name="table",

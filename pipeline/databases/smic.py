@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pipeline.datasets.clips import Counts, Profile, Reading, Sample, Settings, tabulate
-from pipeline.datasets.tree import Tree, survey
+from pipeline.databases.recordings import Counts, Profile, Reading, Sample, Settings, tabulate
+from pipeline.databases.tree import Tree, survey
 from pipeline.errors import InputError
 from pipeline.frames import frame_files
 
