@@ -16,8 +16,8 @@ from pathlib import Path
 import click
 import psutil
 
-from pipeline import params as parameters
 from pipeline import paths
+from pipeline.params import load_params
 from pipeline.storage import params_file
 
 DVC = (sys.executable, "-m", "dvc")
@@ -29,7 +29,7 @@ from pipeline import params, paths
 from pipeline.stanet import fold
 from pipeline.storage import tables
 from pipeline.device import resolve_device
-settings = params.load(paths.PARAMS)
+settings = params.load_params(paths.PARAMS)
 flow, classes = fold.read_flow(paths.flow(settings.dataset)), json.loads(paths.classes(settings.dataset).read_text())
 begin = time.perf_counter()
 for subject in settings.subjects:
@@ -47,7 +47,7 @@ def prepared(folder: Path, epochs: int | None) -> Path:
         text, _ = params_file.changed(paths.PARAMS, {"train.epochs": epochs})
         (checkout / paths.PARAMS).write_text(text)
     (checkout / "dvc.lock").unlink(missing_ok=True)
-    dataset = parameters.load(checkout / paths.PARAMS).dataset
+    dataset = load_params(checkout / paths.PARAMS).dataset
     command = [*DVC, "repro", "--quiet", f"extract_flow@{dataset}"]
     subprocess.run(command, cwd=checkout, env=environment(), check=True, stdout=subprocess.DEVNULL)
     return checkout
@@ -96,7 +96,7 @@ def main(counts: tuple[int, ...], epochs: int | None) -> None:
     """Print one row per way to train all folds of the study in params.yaml."""
     with tempfile.TemporaryDirectory() as folder:
         start = prepared(Path(folder), epochs)
-        folds = len(parameters.load(start / paths.PARAMS).subjects)
+        folds = len(load_params(start / paths.PARAMS).subjects)
         alone = subprocess.run(
             [sys.executable, "-c", TRAINING], cwd=start, env=environment(), capture_output=True, text=True, check=True
         )

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from pipeline import params as parameters
 from pipeline import paths
 from pipeline.databases import DATASETS
 from pipeline.device import resolve_device
 from pipeline.learning import augmentation, training
 from pipeline.learning.augmentation import TEST_VIEW, Views
+from pipeline.params import load_params
 from pipeline.stanet import fold
 from pipeline.stanet.network import STANet, stanet_loss
 from pipeline.storage import tables
@@ -30,7 +30,7 @@ QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
 @click.option("--seed", default=0, show_default=True)
 def main(subjects: tuple[str, ...], seed: int) -> None:
     """Print one row per epoch."""
-    params = parameters.load(paths.PARAMS)
+    params = load_params(paths.PARAMS)
     if not (params.model.spatial_attention and params.model.temporal_attention):
         raise click.ClickException("expected a network with both attention branches in params.yaml")
     paper = DATASETS["casme2"].profile.settings

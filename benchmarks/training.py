@@ -27,12 +27,11 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import matrix_rate, peak_memory, seconds
-from pipeline import params as parameters
 from pipeline import paths
 from pipeline.device import resolve_device
 from pipeline.learning import memory, training
 from pipeline.learning.augmentation import View
-from pipeline.params import Params
+from pipeline.params import Params, load_params, parse_params
 from pipeline.stanet import fold
 from pipeline.stanet.network import STANet, stanet_loss
 from pipeline.storage import clip_store, params_file
@@ -221,7 +220,7 @@ def measure_fold(params: Params, clips: int, device: torch.device, answer: multi
 
 def _changed(values: dict[str, object]) -> Params:
     """The parameters of params.yaml with some others."""
-    return parameters.parse(params_file.changed(paths.PARAMS, values)[0], paths.PARAMS)
+    return parse_params(params_file.changed(paths.PARAMS, values)[0], paths.PARAMS)
 
 
 def _classes() -> list[str]:
@@ -278,7 +277,7 @@ def study(_: Params, device: torch.device) -> None:
 @click.option("--device", default="auto", show_default=True)
 def main(part: str | None, device: str) -> None:
     """Print what training costs here."""
-    params = parameters.load(paths.PARAMS)
+    params = load_params(paths.PARAMS)
     {None: compare, "growth": growth, "study": study}[part](params, resolve_device(device))
 
 

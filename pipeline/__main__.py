@@ -69,15 +69,22 @@ def weights(file: Path) -> None:
     "--annotation", "annotated", type=click.Path(path_type=Path), help="Its annotation, if several are there."
 )
 @click.option("--flow", "method", help="flow.method to use, instead of the one that the paper used.")
+@click.option(
+    "--classes",
+    type=click.Choice(["own", "three"]),
+    default="own",
+    show_default=True,
+    help="Its own classes, or negative, positive and surprise.",
+)
 @click.option("--check", is_flag=True, help="Only look: nothing is written.")
-def use(name: str, root: Path | None, annotated: Path | None, method: str | None, check: bool) -> None:
-    """Check a copy of the dataset NAME and write its settings into params.yaml.
+def use(name: str, root: Path | None, annotated: Path | None, method: str | None, classes: str, check: bool) -> None:
+    """Check a copy of the database NAME and write its settings into params.yaml.
 
     NAME is casme, casme2, smic, table (any folder with a table in the columns of clips.csv) or synthetic.
     """
     from pipeline.adoption import adopt
 
-    adopt.use(name, root, annotated, method, check)
+    adopt.use(name, root, annotated, method, classes, check)
 
 
 @main.command()

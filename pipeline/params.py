@@ -4,17 +4,20 @@ pydantic does the checking: types are strict (no text where a number belongs), u
 """
 
 import difflib
+import io
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML, YAMLError
 
-from pipeline.databases import DATASETS
 from pipeline.databases.layouts import LAYOUTS
+from pipeline.databases.profiles import PROFILES
+from pipeline.databases.task import dataset_name
 from pipeline.errors import InputError
 from pipeline.flow import METHODS
 from pipeline.paths import SYNTHETIC
@@ -64,10 +67,21 @@ class Synthesize:
 
 @dataclass(frozen=True, config=_STRICT)
 class Annotation:
-    """Where the annotation of the dataset is; the SHA-256 stands for a file that is not below `raw`."""
+    """Where the annotation of a database is; the SHA-256 stands for a file that is not below `raw`."""
 
     file: Annotated[str, Field(min_length=1)]
     sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Database:
+    """One collection of recordings, as it lies on disk, and what is taken from it."""
+
+    raw: str
+    annotation: Annotation
+    exclude: tuple[str, ...]
+    face: Literal["crop", "none"]
+    face_boxes: dict[str, tuple[NotNegativeInt, NotNegativeInt, Positive, Positive]]
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -149,14 +163,11 @@ class Runtime:
 class Params:
     """All of params.yaml. `lambda` is a Python keyword, so it is `lambda_` here."""
 
-    dataset: Annotated[str, _one_of(DATASETS)]
-    raw: str
-    annotation: Annotation
+    dataset: str
+    databases: Annotated[dict[Annotated[str, _one_of(PROFILES)], Database], Field(min_length=1)]
+    classes: Literal["own", "three"]
     subjects: Annotated[Subjects, Field(min_length=2)]
     held_out: Literal["all"] | Subjects
-    exclude: tuple[str, ...]
-    face: Literal["crop", "none"]
-    face_boxes: dict[str, tuple[NotNegativeInt, NotNegativeInt, Positive, Positive]]
     lambda_: Annotated[float, Field(ge=0, alias="lambda")]
     seed: Annotated[int, Field(ge=0)]
     synthesize: Synthesize
@@ -176,17 +187,10 @@ class Params:
 
     def _contradictions(self) -> Iterator[str]:
         """What does not fit together, though each value by itself is allowed."""
-        if not Path(self.raw).is_absolute() and Path(self.raw) != SYNTHETIC:
-            yield (
-                f"raw: must be data/raw/synthetic or an absolute path, found {self.raw!r}: "
-                "experiments run in another folder, where a relative path leads nowhere"
-            )
-        if ".." in Path(self.raw).parts:
-            yield f"raw: must not contain '..', found {self.raw!r}"
-        if Path(self.annotation.file).is_absolute() and not self.annotation.sha256:
-            yield "annotation.sha256: must be given for a file that is not below `raw`"
-        if ".." in Path(self.annotation.file).parts:
-            yield f"annotation.file: must not contain '..', found {self.annotation.file!r}"
+        yield from self._wrong_name()
+        for name, database in self.databases.items():
+            for fault in _contradictions_of(database):
+                yield f"databases.{name}.{fault}"
         if self.held_out != "all" and not (self.held_out and set(self.held_out) <= set(self.subjects)):
             yield f"held_out: must be all or a list of subjects from `subjects`, found {list(self.held_out)}"
         if self.flow.method == "flownet2" and self.resize.size % 64:
@@ -205,12 +209,52 @@ class Params:
             )
 
     @property
+    def embedded(self) -> bool:
+        """Only the embedded database is studied, whose faces are nobody's."""
+        return set(self.databases) == {"synthetic"}
+
+    def _wrong_name(self) -> Iterator[str]:
+        """What does not fit together of `dataset`, `databases` and `classes`."""
+        if len(self.databases) > 1:
+            if self.classes == "own":
+                yield f"classes: must be three for several databases ({', '.join(self.databases)}), found own"
+            if not re.fullmatch(r"[a-z][a-z0-9-]*", self.dataset) or self.dataset.removesuffix("-3") in PROFILES:
+                yield (
+                    "dataset: must be a name of its own (letters, digits, `-`) for a study of several databases, found "
+                    f"{self.dataset!r}"
+                )
+            return
+        [database] = self.databases
+        expected = dataset_name(database, self.classes)
+        if self.dataset != expected:
+            yield (
+                f"dataset: must be {expected} for the database {database} with classes: {self.classes}, found "
+                f"{self.dataset!r}"
+            )
+
+    @property
     def folds(self) -> tuple[str, ...]:
         """Subjects that are held out, in the order of `subjects`."""
         return tuple(subject for subject in self.subjects if self.held_out == "all" or subject in self.held_out)
 
 
-def load(path: Path) -> Params:
+def _contradictions_of(database: Database) -> Iterator[str]:
+    """What does not fit together in the section of a database."""
+    raw, file = Path(database.raw), Path(database.annotation.file)
+    if not raw.is_absolute() and raw != SYNTHETIC:
+        yield (
+            f"raw: must be {SYNTHETIC.as_posix()} or an absolute path, found {database.raw!r}: "
+            "experiments run in another folder, where a relative path leads nowhere"
+        )
+    if ".." in raw.parts:
+        yield f"raw: must not contain '..', found {database.raw!r}"
+    if file.is_absolute() and not database.annotation.sha256:
+        yield "annotation.sha256: must be given for a file that is not below `raw`"
+    if ".." in file.parts:
+        yield f"annotation.file: must not contain '..', found {database.annotation.file!r}"
+
+
+def load_params(path: Path) -> Params:
     """Read params.yaml.
 
     Raises
@@ -223,11 +267,11 @@ def load(path: Path) -> Params:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: expected a YAML file: {error}") from error
-    return parse(text, path)
+    return parse_params(text, path)
 
 
-def parse(text: str, path: Path) -> Params:
-    """Parameters from the text of params.yaml; `path` is its name in errors, which are those of `load`."""
+def parse_params(text: str, path: Path) -> Params:
+    """Parameters from the text of params.yaml; `path` is its name in errors, which are those of `load_params`."""
     try:
         # YAML 1.2: DVC writes `1e-07`, which YAML 1.1 (PyYAML) reads as text.
         document = YAML(typ="safe", pure=True).load(text)
@@ -235,6 +279,7 @@ def parse(text: str, path: Path) -> Params:
         raise InputError(f"{path}: expected a YAML file: {error}") from error
     if not isinstance(document, dict):
         raise InputError(f"{path}: expected keys and values, found {type(document).__name__}")
+    _refuse_old_form(document, path)
     try:
         # As JSON, because pydantic then takes a list for a tuple while staying strict about everything else.
         return TypeAdapter(Params).validate_json(json.dumps(document, default=str))
@@ -244,10 +289,28 @@ def parse(text: str, path: Path) -> Params:
         raise InputError(f"{path}: {len(listed.splitlines())} wrong:\n{listed}") from None
 
 
+_MOVED = ("raw", "annotation", "exclude", "face", "face_boxes")  # once at the top level, now of each database
+
+
+def _refuse_old_form(document: dict[str, Any], path: Path) -> None:
+    """Say how to write a params.yaml in which the settings of the database still stand at the top level."""
+    old = {key: document[key] for key in _MOVED if key in document}
+    if not old:
+        return
+    text = io.StringIO()
+    yaml = YAML()
+    yaml.dump({"databases": {str(document.get("dataset", "synthetic")): old}, "classes": "own"}, text)
+    raise InputError(
+        f"{path}: {', '.join(old)}: expected in the section of a database, found at the top level, where older "
+        f"versions had them. Replace these lines by:\n{text.getvalue()}"
+    )
+
+
 def _fault(details: Any) -> str:
     """One line for one error of pydantic: key, what is allowed, what was found."""
     # pydantic puts the alternatives of a union into the path; the key ends where they begin.
-    parts = [str(part) for part in details["loc"] if not str(part).startswith(("literal[", "function-", "tuple["))]
+    inner = ("literal[", "function-", "tuple[", "[key]")
+    parts = [str(part) for part in details["loc"] if not str(part).startswith(inner)]
     key = ".".join(parts)
     message = details["msg"].removeprefix("Value error, ")
     if details["type"].startswith("missing"):
@@ -261,6 +324,8 @@ def _fault(details: Any) -> str:
 
 def _keys(section: Any, path: list[str]) -> list[str]:
     """Keys that are known in the section at `path`."""
+    if get_origin(section) is dict:  # whose keys are names of databases
+        return _keys(get_args(section)[1], path[1:])
     fields = section.__pydantic_fields__
     if not path:
         return [field.alias or name for name, field in fields.items()]

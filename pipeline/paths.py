@@ -10,6 +10,57 @@ LOCK = Path("dvc.lock")
 SYNTHETIC = Path("data/raw/synthetic")
 
 
+# --- of a database: a collection of recordings on disk ----------------------------------------------------------------
+
+
+def recordings(database: str) -> Path:
+    """Table of all usable annotated clips of a database."""
+    return Path("data") / database / "recordings.csv"
+
+
+def annotation(database: str) -> Path:
+    """SHA-256 of the annotation files that the recordings come from."""
+    return Path("data") / database / "annotation.json"
+
+
+def truth(raw: Path) -> Path:
+    """Motion behind every clip of the embedded dataset."""
+    return raw / "truth.h5"
+
+
+def raw_contact_sheet(raw: Path) -> Path:
+    """Some frames of the embedded dataset, as its generator draws them."""
+    return raw / "contact_sheet.png"
+
+
+def interpolated(database: str) -> Path:
+    """Clips of F frames in their own size."""
+    return Path("data") / database / "interpolated.h5"
+
+
+def resized(database: str) -> Path:
+    """Clips of F frames of S x S pixels."""
+    return Path("data") / database / "resized.h5"
+
+
+def flow(database: str) -> Path:
+    """Optical flow between adjacent frames."""
+    return Path("data") / database / "flow.h5"
+
+
+# --- of a dataset: what is studied, the clips of one database or of several in the classes of a task ------------------
+
+
+def parts(dataset: str) -> Path:
+    """Folder of the manifests that say where the arrays of each database lie."""
+    return Path("data") / dataset / "parts"
+
+
+def part(dataset: str, database: str) -> Path:
+    """Manifest of one database."""
+    return parts(dataset) / f"{database}.json"
+
+
 def clips(dataset: str) -> Path:
     """Table of clips, one row per sample."""
     return Path("data") / dataset / "clips.csv"
@@ -20,16 +71,6 @@ def classes(dataset: str) -> Path:
     return Path("data") / dataset / "classes.json"
 
 
-def annotation(dataset: str) -> Path:
-    """SHA-256 of the annotation files that the clips come from."""
-    return Path("data") / dataset / "annotation.json"
-
-
-def truth(raw: str) -> Path:
-    """Motion behind every clip of the embedded dataset."""
-    return Path(raw) / "truth.h5"
-
-
 def splits(dataset: str) -> Path:
     """Folder of the leave-one-subject-out splits, one table per subject."""
     return Path("data") / dataset / "splits"
@@ -38,21 +79,6 @@ def splits(dataset: str) -> Path:
 def split(dataset: str, subject: str) -> Path:
     """The split that holds `subject` out."""
     return splits(dataset) / f"{subject}.csv"
-
-
-def interpolated(dataset: str) -> Path:
-    """Clips of F frames in their own size."""
-    return Path("data") / dataset / "interpolated.h5"
-
-
-def resized(dataset: str) -> Path:
-    """Clips of F frames of S x S pixels."""
-    return Path("data") / dataset / "resized.h5"
-
-
-def flow(dataset: str) -> Path:
-    """Optical flow between adjacent frames."""
-    return Path("data") / dataset / "flow.h5"
 
 
 def models(dataset: str) -> Path:
@@ -113,6 +139,9 @@ def figures(dataset: str) -> Path:
 def report(dataset: str) -> Path:
     """The page on a study."""
     return results(dataset) / "report.html"
+
+
+# --- what no stage reads ----------------------------------------------------------------------------------------------
 
 
 def inspect(dataset: str) -> Path:

@@ -11,18 +11,19 @@ import pandas as pd
 import torch
 
 from pipeline import flow, paths
-from pipeline import params as parameters
+from pipeline.databases.task import prefix
 from pipeline.errors import InputError
 from pipeline.frames import face_crop, frame_files, resampling
 from pipeline.frames.recording import Recording
 from pipeline.frames.video_file import VideoFile
 from pipeline.learning import training
-from pipeline.params import Params
+from pipeline.params import Params, load_params
 from pipeline.report import figures
 from pipeline.stanet import introspection
 from pipeline.stanet.introspection import Attention
 from pipeline.stanet.network import STANet
 from pipeline.storage import tables
+from pipeline.storage.clip_rows import clip_rows
 from pipeline.storage.outputs import staged
 
 STEPS = ("frames", "optical flow", "networks", "picture")
@@ -43,9 +44,11 @@ class Clip:
     subject: str | None = None
     """Of the dataset, when the clip is one of its clips."""
     label: str | None = None
-    """As it is annotated there."""
+    """Its class there."""
+    face: str | None = None
+    """`crop` or `none`, as params.yaml says for its database."""
     box: face_crop.Box | None = None
-    """Square around the face that params.yaml gives it."""
+    """Square around the face, where params.yaml has one for it."""
 
 
 class Network(NamedTuple):
@@ -113,7 +116,7 @@ def predict(
         There is no network, or those there do not fit together or to params.yaml; the clip has too few frames or no
         face, or is not there.
     """
-    params = parameters.load(paths.PARAMS)
+    params = load_params(paths.PARAMS)
     clip = _find(given, onset, offset, params)
     networks = _networks(clip, model, params)
     size, count, crop = _geometry(networks)
@@ -125,7 +128,7 @@ def predict(
     _check_flow(estimator, networks[0])
 
     step("frames")
-    recording = _recording(clip, face or params.face)
+    recording = _recording(clip, face or clip.face or _common_face(params))
     shown = resampling.resize(resampling.interpolate(recording, count), size)
     step("optical flow")
     field = estimator.estimate_clips(shown[None])[0].astype(np.float16)  # as flow.h5 keeps it
@@ -208,22 +211,31 @@ def _find(given: str, onset: int | None, offset: int | None, params: Params) -> 
                 f"{given}: expected one clip, found {len(known)} of {params.dataset} in this folder: "
                 f"{', '.join(known['clip'])}. Say which by its id, or by --onset and --offset."
             )
-        for row in known.itertuples():
-            return Clip(
-                row.clip,
-                Path(params.raw) / row.frames,
-                row.onset if onset is None else onset,
-                row.offset if offset is None else offset,
-                row.subject,
-                row.label,
-                params.face_boxes.get(row.clip),
-            )
+        if len(known) == 1:
+            return _of_dataset(known, onset, offset, params)
     if not given or not path.exists():
         raise InputError(
             f"{given or 'the empty name'}: expected a folder of frames, a video file, or the id of a clip of "
             f"{params.dataset} (as in {paths.clips(params.dataset)}); found none of these"
         )
     return Clip("_".join(path.absolute().parts[-2:]), path, onset, offset)
+
+
+def _of_dataset(known: pd.DataFrame, onset: int | None, offset: int | None, params: Params) -> Clip:
+    """The clip in the one row of a table."""
+    [row], [database] = clip_rows(known), known["database"]
+    settings = params.databases[database]
+    own_name = row.clip.removeprefix(prefix(database, len(params.databases) > 1))
+    return Clip(
+        row.clip,
+        Path(settings.raw) / row.frames,
+        row.onset if onset is None else onset,
+        row.offset if offset is None else offset,
+        row.subject,
+        row.label,
+        settings.face,
+        settings.face_boxes.get(own_name),
+    )
 
 
 def _clips(params: Params) -> pd.DataFrame | None:
@@ -233,8 +245,9 @@ def _clips(params: Params) -> pd.DataFrame | None:
 
 def _in_folder(table: pd.DataFrame, path: Path, onset: int | None, offset: int | None, params: Params) -> pd.DataFrame:
     """Clips of the dataset whose frames are in the folder `path`; several may share one, told apart by their frames."""
-    raw = Path(params.raw).resolve()
-    there = table[[(raw / folder) == path.resolve() for folder in table["frames"]]]
+    raw = {name: Path(database.raw).resolve() for name, database in params.databases.items()}
+    folders = [raw[name] / folder for name, folder in zip(table["database"], table["frames"], strict=True)]
+    there = table[[folder == path.resolve() for folder in folders]]
     exact = there
     for column, frame in (("onset", onset), ("offset", offset)):
         if frame is not None:
@@ -333,13 +346,26 @@ def _notes(clip: Clip, length: int, networks: list[Network], params: Params) -> 
         seen = [network.path for network in networks if network.description["held_out"] != clip.subject]
         if seen:
             yield f"{seen[0]} was trained on clips of {clip.subject}"
-    elif clip.source.resolve().is_relative_to(Path(params.raw).resolve()):
-        yield f"the clip lies in the folder of {params.dataset}: the networks may have seen other clips of the person"
+    for name, database in params.databases.items():
+        if clip.subject is None and clip.source.resolve().is_relative_to(Path(database.raw).resolve()):
+            yield f"the clip lies in the folder of {name}: the networks may have seen other clips of the person"
     if table is not None and not table["n_frames"].min() / 2 <= length <= 2 * table["n_frames"].max():
         yield (
             f"the clip has {length} frames, those of {params.dataset} {table['n_frames'].min()} to "
             f"{table['n_frames'].max()}: --onset and --offset say where the expression begins and ends"
         )
+
+
+def _common_face(params: Params) -> str:
+    """Whether frames are cut to the face, which must be the same for all databases of the study."""
+    found = {database.face for database in params.databases.values()}
+    if len(found) > 1:
+        said = ", ".join(f"{name} {database.face}" for name, database in params.databases.items())
+        raise InputError(
+            f"expected --face crop or --face none for a new clip, because the databases of {params.dataset} differ "
+            f"({said}): crop, if the clip shows more than a face"
+        )
+    return found.pop()
 
 
 def _recording(clip: Clip, face: str) -> Recording | VideoFile:
@@ -365,13 +391,13 @@ def _recording(clip: Clip, face: str) -> Recording | VideoFile:
         )
     if face == "none":
         return whole
-    box = clip.box or face_crop.find_face(whole[0])
-    if box is None:
+    try:
+        return opened(face_crop.box_for(whole[0], clip.box))
+    except face_crop.NoBox as reason:
         raise InputError(
-            f"{clip.source}: expected a face in frame {whole.onset}, to cut the frames to as in training; found none. "
+            f"{clip.source}: expected a face in frame {whole.onset}, to cut the frames to as in training: {reason}. "
             "If they show nothing but a face, say --face none."
-        )
-    return opened(box)
+        ) from reason
 
 
 def _average(seen: list[Attention]) -> Attention:

@@ -5,10 +5,10 @@ import json
 import click
 import torch
 
-from pipeline import params as parameters
 from pipeline import paths
 from pipeline.evaluation import metrics
 from pipeline.evaluation.loso import join
+from pipeline.params import Params, load_params
 from pipeline.storage import tables
 from pipeline.storage.outputs import staged
 from stages.command import stage
@@ -17,7 +17,7 @@ from stages.command import stage
 @stage
 def main() -> None:
     """Metrics are pooled: every clip counts once, whichever fold predicted it."""
-    params = parameters.load(paths.PARAMS)
+    params = load_params(paths.PARAMS)
     name = params.dataset
     classes = json.loads(paths.classes(name).read_text())
     clips = tables.read(paths.clips(name))
@@ -42,7 +42,7 @@ def main() -> None:
     click.echo(f"{name}: {len(predictions)} clips, " + ", ".join(f"{key} {value:.4f}" for key, value in scores.items()))
 
 
-def _warn_of_mixed_devices(params: parameters.Params) -> None:
+def _warn_of_mixed_devices(params: Params) -> None:
     """Folds are reproducible on one kind of device; a study that mixes kinds is not."""
     kinds: dict[str, list[str]] = {}
     for subject in params.folds:

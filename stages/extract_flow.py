@@ -5,28 +5,29 @@ from pathlib import Path
 import click
 
 from pipeline import flow, paths
-from pipeline import params as parameters
 from pipeline.flow import extraction
+from pipeline.params import load_params
 from pipeline.storage import clip_store, resume
 from pipeline.storage.outputs import staged
 from stages.command import counter, stage
 
 
 @stage
-def main() -> None:
-    """Flow in pixels per frame, in half precision. A run that was interrupted goes on where it ended."""
-    params = parameters.load(paths.PARAMS)
+@click.argument("database")
+def main(database: str) -> None:
+    """Flow of DATABASE in pixels per frame, in half precision. A run that was interrupted goes on where it ended."""
+    params = load_params(paths.PARAMS)
     estimator = flow.estimator(params.flow.method, Path(params.flow.weights), params.runtime.device, params.flow.tf32)
     if "weights_sha256" in estimator.settings:
         click.echo(f"extract_flow: weights {params.flow.weights}, SHA-256 {estimator.settings['weights_sha256']}")
-    resized = paths.resized(params.dataset)
+    resized = paths.resized(database)
     with clip_store.reading(resized) as source:
         frames, clips = source["frames"], clip_store.clip_names(source)
         clips_at_once = estimator.clips_at_once(frames.shape[1:])
         key = extraction.key(resized, estimator, clips_at_once)
         with (
-            resume.resumable(paths.resume("extract_flow", params.dataset), key) as parts,
-            staged(paths.partial("extract_flow", params.dataset), paths.flow(params.dataset)) as [path],
+            resume.resumable(paths.resume("extract_flow", database), key) as parts,
+            staged(paths.partial("extract_flow", database), paths.flow(database)) as [path],
         ):
             if parts.stale:
                 click.echo("extract_flow: an interrupted run had other frames, settings or code: it is not used")

@@ -1,21 +1,20 @@
 """Write the page on a study, its figures, and how well attention finds known motion."""
 
-import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import click
-import h5py
 import torch
 
-from pipeline import params as parameters
 from pipeline import paths
-from pipeline.databases import DATASETS
+from pipeline.databases.profiles import PROFILES
+from pipeline.params import Params, load_params
 from pipeline.report.page import Study, write
 from pipeline.stanet import introspection
-from pipeline.storage import clip_store, tables
+from pipeline.storage import parts, tables
+from pipeline.storage.digests import sha256
 from pipeline.storage.outputs import staged
 from pipeline.synthetic import truth
 from stages.command import progress, stage
@@ -26,26 +25,20 @@ _DRAWING = ("jinja2", "matplotlib", "numpy", "pandas", "scipy", "torch")
 @stage
 def main() -> None:
     """Each clip is shown to the network of the fold that held its subject out."""
-    params = parameters.load(paths.PARAMS)
+    params = load_params(paths.PARAMS)
     name = params.dataset
     predictions = tables.read(paths.predictions(name))
     folds = {subject: introspection.load(paths.model(name, subject)) for subject in params.folds}
-    sources = [paths.clips(name), paths.resized(name), paths.flow(name)]
-    sources += [paths.model(name, subject) for subject in params.folds]
+    members = parts.read(paths.parts(name), list(params.databases))
+    files = [file for part in members for file in (part.resized, part.flow, part.truth) if file is not None]
+    sources = [paths.clips(name), *(paths.model(name, subject) for subject in params.folds)]
     sources += [paths.predictions(name), paths.metrics(name)]
-    known = None
-    if name == "synthetic" and params.face == "none":
-        sources.append(paths.truth(params.raw))
-        known = truth.read(
-            paths.truth(params.raw), list(predictions["clip"]), params.interpolation.frames, params.resize.size
-        )
     torch.set_num_threads(params.train.threads)
-    with clip_store.reading(paths.resized(name)) as frames, clip_store.reading(paths.flow(name)) as flow:
-        frame_row, flow_row = (_rows(file, predictions["clip"]) for file in (frames, flow))
+    with parts.arrays(members, "resized") as frames, parts.arrays(members, "flow") as flow:
         bar = progress(params, "report", "clip", len(predictions))
         attention = {
             clip.clip: introspection.attention(
-                folds[clip.subject][0], torch.tensor(flow["flow"][flow_row[clip.clip]]), params.train.augmentation.crop
+                folds[clip.subject][0], torch.tensor(flow(clip.clip)), params.train.augmentation.crop
             )
             for clip in bar(predictions.itertuples())
         }
@@ -60,14 +53,14 @@ def main() -> None:
             devices={subject: description["device"] for subject, (_, description) in folds.items()},
             trained_with={subject: description["versions"] for subject, (_, description) in folds.items()},
             drawn_with={package: version(package) for package in _DRAWING},
-            estimator={key: value for key, value in sorted(flow["flow"].attrs.items())},
-            published=DATASETS[name].profile.published,
-            annotation=json.loads(paths.annotation(name).read_text()),
-            hashes={path.name if path.is_absolute() else path.as_posix(): _sha256(path) for path in sources},
+            estimator=dict(sorted(folds[params.folds[0]][1]["params"]["flow"].items())),
+            published=_published(params),
+            annotation={part.prefix + file: digest for part in members for file, digest in part.annotation.items()},
+            hashes={path.as_posix(): sha256(path) for path in sources} | {file.path: file.sha256 for file in files},
             attention=attention,
-            truth=known,
-            frames=lambda clip: frames["frames"][frame_row[clip]],
-            flow=lambda clip: flow["flow"][flow_row[clip]],
+            truth=_truth(params, members, predictions["clip"]),
+            frames=frames,
+            flow=flow,
         )
         targets = [paths.report(name), paths.figures(name), paths.attention(name)]
         with staged(paths.partial("report", name), *targets) as [page, folder, scores]:
@@ -75,14 +68,17 @@ def main() -> None:
     click.echo(f"{name}: {paths.report(name)}")
 
 
-def _rows(file: h5py.File, clips: Iterable[str]) -> dict[str, int]:
-    names = list(clips)
-    return dict(zip(names, clip_store.rows_of(names, clip_store.clip_names(file)), strict=True))
+def _published(params: Params) -> tuple[tuple[str, float], ...]:
+    """The paper's figures, which are for the databases' own classes."""
+    return PROFILES[params.dataset].published if params.classes == "own" else ()
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _truth(params: Params, members: Sequence[parts.Part], clips: Iterable[str]) -> dict[str, truth.Truth] | None:
+    """Known motion by clip, where that of every clip is known."""
+    if len(members) > 1 or members[0].truth is None:
+        return None
+    path = Path(members[0].truth.path)
+    return truth.read(path, list(clips), params.interpolation.frames, params.resize.size)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,11 @@ import json
 
 import click
 
-from pipeline import params as parameters
 from pipeline import paths
 from pipeline.device import resolve_device
+from pipeline.params import load_params
 from pipeline.stanet import fold
-from pipeline.storage import resume, tables
+from pipeline.storage import parts, resume, tables
 from pipeline.storage.outputs import staged
 from stages.command import progress, stage
 
@@ -17,35 +17,37 @@ from stages.command import progress, stage
 @click.argument("subject")
 def main(subject: str) -> None:
     """Train on the clips of all other subjects; SUBJECT is held out."""
-    params = parameters.load(paths.PARAMS)
+    params = load_params(paths.PARAMS)
     name = params.dataset
     classes = json.loads(paths.classes(name).read_text())
     split = tables.read(paths.split(name, subject))
     if split.empty:
         click.echo(f"train: {subject} is not in held_out, nothing to train")
-    flow = fold.read_flow(paths.flow(name))
+        flow = fold.NO_FLOW
+    else:
+        flow = fold.read_flow(parts.read(paths.parts(name), list(params.databases)), list(split["clip"]))
     device = resolve_device(params.runtime.device)
     targets = [paths.model(name, subject), paths.fold(name, subject), paths.curve(name, subject)]
     with (
         resume.resumable(
             paths.resume("train", name, subject), fold.key(params, subject, classes, split, flow, device)
-        ) as parts,
+        ) as kept,
         staged(paths.partial("train", name, subject), *targets) as drafts,
     ):
-        _say_what_was_kept(parts, subject, params.train.epochs)
+        _say_what_was_kept(kept, subject, params.train.epochs)
         bar = progress(params, f"train {subject}", "epoch", params.train.epochs)
-        files = fold.run(params, subject, classes, split, flow, device, parts, bar)
+        files = fold.run(params, subject, classes, split, flow, device, kept, bar)
         for draft, content in zip(drafts, files, strict=True):
             draft.write_bytes(content)
 
 
-def _say_what_was_kept(parts: resume.Parts, subject: str, epochs: int) -> None:
-    if parts.stale:
+def _say_what_was_kept(kept: resume.Parts, subject: str, epochs: int) -> None:
+    if kept.stale:
         click.echo(f"train: an interrupted training of {subject} had other data, settings or code: it is not used")
-    for damaged in parts.damaged:
+    for damaged in kept.damaged:
         click.echo(f"Warning: {damaged} is not what was written to it and is not used", err=True)
-    if parts.finished:
-        click.echo(f"train: going on after epoch {max(parts.finished)} of {epochs}")
+    if kept.finished:
+        click.echo(f"train: going on after epoch {max(kept.finished)} of {epochs}")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def load(tmp_path):
                 node[key] = value
         file = tmp_path / "params.yaml"
         yaml.dump(document, file)
-        return params.load(file)
+        return params.load_params(file)
 
     return load
 
@@ -49,7 +49,7 @@ def test_a_float_as_dvc_writes_it_is_a_float(tmp_path):
     text = COMMITTED.read_text()
     assert "lambda: 1e-08" in text
     file.write_text(text.replace("lambda: 1e-08", "lambda: 1e-07"))
-    assert params.load(file).lambda_ == 1e-7
+    assert params.load_params(file).lambda_ == 1e-7
 
 
 def test_a_whole_number_is_a_float_where_one_is_expected(load):
@@ -135,9 +135,9 @@ def test_a_file_that_is_no_mapping_is_an_error(tmp_path, text):
     file = tmp_path / "params.yaml"
     file.write_text(text)
     with pytest.raises(InputError, match=r"params\.yaml"):
-        params.load(file)
+        params.load_params(file)
 
 
 def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(InputError, match="expected a YAML file"):
-        params.load(tmp_path / "params.yaml")
+        params.load_params(tmp_path / "params.yaml")

@@ -2,7 +2,6 @@
 
 import codecs
 import csv
-import hashlib
 import io
 import re
 import warnings
@@ -123,11 +122,6 @@ def rows(path: Path, form: Form) -> Iterator[Row]:
             if any(cells[field] is not None for field in form.columns):
                 yield Row(f"{path.name}:{index + 1}", cells)
         return
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _bears(path: Path, pattern: str) -> bool:

@@ -8,24 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.databases import annotation
-from pipeline.databases.recordings import Counts, Profile, Reading, Settings, tabulate
 from pipeline.databases.episodes import ClipFolders, samples
+from pipeline.databases.profiles import PROFILES, Profile
+from pipeline.databases.recordings import Reading, tabulate
 from pipeline.databases.tree import survey
-
-PROFILE = Profile(
-    name="casme",
-    classes=("disgust", "repression", "surprise", "tense"),
-    left_out=("amusement", "contempt", "fear", "happiness", "others", "sadness"),
-    settings=Settings(epochs=60, scales=(0.9, 1.0, 1.1)),
-    paper=Counts(clips=171, subjects=19),
-    published=(
-        ("DiSTLBP-RIP", 64.33),
-        ("FDM", 56.14),
-        ("MDMO", 56.29),
-        ("Sparse MDMO", 74.83),
-        ("STANet (paper)", 76.61),
-    ),
-)
 
 FORM = annotation.Form(
     name=r"CASME[-_. ]",
@@ -43,7 +29,12 @@ FORM = annotation.Form(
 _MISSPELT = {"comtempt": "contempt"}
 
 
-def read(root: Path, exclude: Iterable[str] = (), profile: Profile = PROFILE, annotated: Path | None = None) -> Reading:
+def read(
+    root: Path,
+    exclude: Iterable[str] = (),
+    profile: Profile = PROFILES["casme"],
+    annotated: Path | None = None,
+) -> Reading:
     """Read a CASME tree, raw (in sections or not) or cropped.
 
     One file name can hold several samples, so that the onset is part of every clip's id: `sub01/EP01_5-73`.

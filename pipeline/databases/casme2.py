@@ -8,27 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.databases import annotation
-from pipeline.databases.recordings import Counts, Profile, Reading, Settings, tabulate
 from pipeline.databases.episodes import ClipFolders, samples
+from pipeline.databases.profiles import PROFILES, Profile
+from pipeline.databases.recordings import Reading, tabulate
 from pipeline.databases.tree import survey
-
-PROFILE = Profile(
-    name="casme2",
-    classes=("disgust", "happiness", "others", "repression", "surprise"),
-    left_out=("fear", "sadness"),
-    settings=Settings(epochs=30, scales=(0.9, 1.0, 1.1)),
-    paper=Counts(clips=246, subjects=26),
-    published=(
-        ("CNN+LSTM", 60.98),
-        ("HSTLBP-IP", 63.97),
-        ("DiSTLBP-RIP", 64.78),
-        ("HIGO", 67.21),
-        ("FDM", 45.93),
-        ("MDMO", 51.69),
-        ("Sparse MDMO", 66.95),
-        ("STANet (paper)", 69.11),
-    ),
-)
 
 FORM = annotation.Form(
     name=r"CASME2-coding",
@@ -44,7 +27,12 @@ FORM = annotation.Form(
 )
 
 
-def read(root: Path, exclude: Iterable[str] = (), profile: Profile = PROFILE, annotated: Path | None = None) -> Reading:
+def read(
+    root: Path,
+    exclude: Iterable[str] = (),
+    profile: Profile = PROFILES["casme2"],
+    annotated: Path | None = None,
+) -> Reading:
     """Read a CASME II tree.
 
     The annotation is the spreadsheet with CASME II's columns, the frames are in the folder that holds `sub01`,

@@ -1,55 +1,16 @@
-"""The clip table: what every dataset reader gives, checked row by row."""
+"""The table of a database's recordings: what every reader gives, checked row by row."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from pipeline.databases.profiles import Profile
 from pipeline.errors import InputError
 from pipeline.frames import frame_files
 
 COLUMNS = ("clip", "subject", "label", "onset", "apex", "offset", "n_frames", "frames")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a dataset is studied, key by key of params.yaml; the paper's, as far as they are the same for all of its."""
-
-    epochs: int
-    scales: tuple[float, ...] = (1.0,)
-    horizontal_flip: bool = False
-    lr: float = 1e-5
-    weight_decay: float = 1e-4
-    lambda_: float = 1e-8
-    views: str = "all"
-    flow: str = "flownet2"
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How many clips and subjects the paper uses; its classes are those of the profile."""
-
-    clips: int
-    subjects: int
-
-
-@dataclass(frozen=True)
-class Profile:
-    """What is known of a dataset before looking at a copy of it."""
-
-    name: str
-    classes: tuple[str, ...]
-    """Labels of the recognition task, in the order of the network's outputs; empty: whichever are found."""
-    left_out: tuple[str, ...] = ()
-    """Labels that the dataset has and the task does not use."""
-    settings: Settings | None = None
-    """What the paper uses for it, or what suits it."""
-    paper: Counts | None = None
-    """Numbers of the paper, for a dataset that is in it."""
-    published: tuple[tuple[str, float], ...] = ()
-    """The dataset's column of the paper's Table 1: method and accuracy in per cent."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +33,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class Reading:
-    """What came out of a dataset tree."""
+    """What came out of a copy of a database."""
 
     table: pd.DataFrame
-    """The clip table: columns `COLUMNS`, sorted by clip."""
-    left_out: Counter[str] = field(default_factory=Counter)
-    """Samples of labels that the task does not use."""
-    classes: tuple[str, ...] = ()
-    """Labels of the task, in the order of the network's outputs."""
+    """Columns `COLUMNS`, sorted by clip; the clips of all labels, whichever a study will use."""
     annotations: tuple[Path, ...] = ()
     """Annotation files that were read."""
     unknown_exclusions: tuple[str, ...] = ()
@@ -101,14 +58,14 @@ def tabulate(
     exclude: Iterable[str] = (),
     annotations: Iterable[Path] = (),
 ) -> Reading:
-    """Check every sample and give the clip table.
+    """Check every sample and give the table of the recordings.
 
     Parameters
     ----------
     samples
         All rows of the annotation.
     root
-        The dataset's folder; `frames` in the table is relative to it.
+        Folder of the copy; `frames` in the table is relative to it.
     exclude
         Clip ids, or `file:row` where a row has no unique id, that are left out on purpose.
     annotations
@@ -124,15 +81,11 @@ def tabulate(
     excluded = set(exclude)
     unused = set(excluded)
     problems: list[str] = []
-    left_out: Counter[str] = Counter()
     seen = _Seen()
     rows = []
     for sample in samples:
         if {sample.clip, sample.source} & excluded:
             unused -= {sample.clip, sample.source}
-            continue
-        if sample.label in profile.left_out:
-            left_out[sample.label] += 1
             continue
         reasons = [*_defects(sample, root, profile), *seen.before(sample)]
         problems += [f"{sample.source}: {sample.clip}: {reason}" for reason in reasons]
@@ -143,8 +96,7 @@ def tabulate(
         problems += [f"exclude: {entry} is no clip and no row of this dataset" for entry in sorted(unused)]
         advice.append("Take out of `exclude` in params.yaml what is no clip.")
     table = pd.DataFrame(rows, columns=list(COLUMNS)).sort_values("clip", ignore_index=True)
-    classes = profile.classes or tuple(sorted(table["label"].unique()))
-    reading = Reading(table, left_out, classes, tuple(annotations), tuple(sorted(unused)))
+    reading = Reading(table, tuple(annotations), tuple(sorted(unused)))
     if problems:
         raise UnusableRows(
             f"{root}: {len(problems)} defect{'s' * (len(problems) > 1)} in this copy of {profile.name}:\n"
@@ -154,7 +106,7 @@ def tabulate(
         )
     if not rows:
         raise InputError(
-            f"{root}: expected clips of {', '.join(profile.classes) or 'some class'}, found no sample at all"
+            f"{root}: expected clips of {', '.join(profile.labels) or 'some label'}, found no sample at all"
         )
     return reading
 
@@ -184,7 +136,9 @@ class _Seen:
 
 
 def _row(sample: Sample, root: Path) -> tuple[object, ...]:
-    apex = "" if sample.apex is None else sample.apex
+    if sample.onset is None or sample.offset is None:
+        raise ValueError(f"{sample.source} has no onset or no offset")
+    apex = sample.apex if sample.apex is not None and sample.onset <= sample.apex <= sample.offset else ""
     folder = sample.frames.relative_to(root).as_posix()
     length = sample.offset - sample.onset + 1
     return sample.clip, sample.subject, sample.label, sample.onset, apex, sample.offset, length, folder
@@ -196,9 +150,8 @@ def _defects(sample: Sample, root: Path, profile: Profile) -> Iterable[str]:
         return
     if not sample.label:
         yield "it has no label"
-    elif profile.classes and sample.label not in profile.classes:
-        known = ", ".join(profile.classes + profile.left_out)
-        yield f"label {sample.label!r} is no class of {profile.name} ({known})"
+    elif profile.labels and sample.label not in profile.labels:
+        yield f"label {sample.label!r} is no class of {profile.name} ({', '.join(profile.labels)})"
     if sample.onset is None or sample.offset is None:
         yield f"onset and offset must be frame numbers, found {sample.onset} and {sample.offset}"
     elif sample.onset >= sample.offset:

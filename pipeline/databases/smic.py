@@ -8,33 +8,22 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pipeline.databases.recordings import Counts, Profile, Reading, Sample, Settings, tabulate
+from pipeline.databases.profiles import PROFILES, Profile
+from pipeline.databases.recordings import Reading, Sample, tabulate
 from pipeline.databases.tree import Tree, survey
 from pipeline.errors import InputError
 from pipeline.frames import frame_files
-
-PROFILE = Profile(
-    name="smic",
-    classes=("negative", "positive", "surprise"),
-    settings=Settings(epochs=100, horizontal_flip=True),
-    paper=Counts(clips=164, subjects=16),
-    published=(
-        ("HSTLBP-IP", 60.37),
-        ("DiSTLBP-RIP", 63.41),
-        ("HIGO", 68.29),
-        ("FHOFO", 51.83),
-        ("FDM", 54.88),
-        ("MDMO", 58.97),
-        ("Sparse MDMO", 70.51),
-        ("STANet (paper)", 68.90),
-    ),
-)
 
 _SUBJECT = re.compile(r"s(\d+)$", re.IGNORECASE)
 _CLIP = re.compile(r"s(\d+)(_.+)$", re.IGNORECASE)
 
 
-def read(root: Path, exclude: Iterable[str] = (), profile: Profile = PROFILE, annotated: Path | None = None) -> Reading:
+def read(
+    root: Path,
+    exclude: Iterable[str] = (),
+    profile: Profile = PROFILES["smic"],
+    annotated: Path | None = None,
+) -> Reading:
     """Read a SMIC tree, of which only the recordings at high speed (HS) count, raw or cropped.
 
     Label and subject come from the path; onset and offset are the first and the last frame, the apex is unknown.

@@ -5,15 +5,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipeline.databases import annotation
-from pipeline.databases.recordings import Profile, Reading, Sample, Settings, tabulate
+from pipeline.databases.profiles import PROFILES, Profile
+from pipeline.databases.recordings import Reading, Sample, tabulate
 from pipeline.databases.tree import Tree, survey
-
-PROFILE = Profile(
-    name="table",
-    classes=(),  # whichever are found
-    # As for CASME II, which most datasets resemble.
-    settings=Settings(epochs=30, scales=(0.9, 1.0, 1.1)),
-)
 
 FORM = annotation.Form(
     name=r"clips\.",
@@ -26,7 +20,12 @@ _SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _CLIP = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
 
 
-def read(root: Path, exclude: Iterable[str] = (), profile: Profile = PROFILE, annotated: Path | None = None) -> Reading:
+def read(
+    root: Path,
+    exclude: Iterable[str] = (),
+    profile: Profile = PROFILES["table"],
+    annotated: Path | None = None,
+) -> Reading:
     """Read a table of clips; its classes are the labels found.
 
     Columns `clip,subject,label,onset,offset,frames`, where `frames` is a folder relative to `root`; `apex` may be
@@ -69,7 +68,7 @@ def _samples(file: Path, tree: Tree) -> Iterator[Sample]:
             fault = f"expected a subject of letters, digits, `_`, `-`, not `-` first; found {subject!r}"
         elif not row.text("frames"):
             fault = "expected a folder in the column frames, found none"
-        elif length and None not in (onset, offset) and row.number("n_frames") != offset - onset + 1:
+        elif length and onset is not None and offset is not None and row.number("n_frames") != offset - onset + 1:
             fault = f"n_frames is {length}, but {onset} to {offset} are {offset - onset + 1} frames"
         yield Sample(
             clip=clip or "?",

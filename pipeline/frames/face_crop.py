@@ -4,10 +4,15 @@ The face is found in the onset frame only and the square stays where it is: a sq
 its own jumps to the motion of the face.
 """
 
+import shutil
+from collections.abc import Iterable, Mapping
 from functools import cache
+from pathlib import Path
 
 import cv2
 import numpy as np
+
+from pipeline.errors import InputError
 
 Box = tuple[int, int, int, int]
 """x, y of the upper left corner, width and height, in pixels."""
@@ -16,6 +21,10 @@ Box = tuple[int, int, int, int]
 ENLARGEMENT = 1.2
 # A face fills a good part of a recording; smaller finds are patterns of the background.
 _SMALLEST = 0.15
+
+
+class NoBox(Exception):
+    """Why a clip cannot be cut to a face."""
 
 
 def find_face(frame: np.ndarray) -> Box | None:
@@ -42,10 +51,65 @@ def find_face(frame: np.ndarray) -> Box | None:
     return left, top, side, side
 
 
-def fits(box: Box, frame: np.ndarray) -> bool:
-    """Whether a box lies inside a frame."""
+def box_for(frame: np.ndarray, given: Box | None = None) -> Box:
+    """The square that a clip is cut to: the one that was `given`, otherwise the face found in its onset frame.
+
+    Raises
+    ------
+    NoBox
+        There is no face, or the square is not inside the frame.
+    """
+    box = given or find_face(frame)
+    size = f"{frame.shape[1]} x {frame.shape[0]} px"
+    if box is None:
+        raise NoBox(f"no face found in its onset frame ({size})")
     x, y, width, height = box
-    return x + width <= frame.shape[1] and y + height <= frame.shape[0]
+    if x + width > frame.shape[1] or y + height > frame.shape[0]:
+        raise NoBox(f"face_boxes: {list(box)} is not inside its onset frame ({size})")
+    return box
+
+
+def boxes_for(
+    onset_frames: Iterable[tuple[str, np.ndarray]], given: Mapping[str, Box], pictures: Path
+) -> dict[str, Box]:
+    """The square of each clip.
+
+    Parameters
+    ----------
+    onset_frames
+        Clip and its onset frame, uint8 (H, W, 3) RGB; consumed one at a time.
+    given
+        Squares by hand, by clip.
+    pictures
+        Folder for the frames of clips that have no square; what was in it is removed.
+
+    Raises
+    ------
+    InputError
+        Clips have no face or a square that does not fit, or squares are given for clips that are not there; all of
+        these are listed, with the picture to look at.
+    """
+    shutil.rmtree(pictures, ignore_errors=True)
+    boxes: dict[str, Box] = {}
+    problems, seen = [], set()
+    for clip, frame in onset_frames:
+        seen.add(clip)
+        try:
+            boxes[clip] = box_for(frame, given.get(clip))
+        except NoBox as reason:
+            picture = pictures / f"{clip.replace('/', '_')}.png"
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            picture.write_bytes(cv2.imencode(".png", frame[..., ::-1])[1].tobytes())
+            problems.append(f"{clip}: {reason}, see {picture}")
+    problems = [f"face_boxes: {clip} is no clip" for clip in given if clip not in seen] + problems
+    if problems:
+        raise InputError(
+            f"expected one face in every clip; {len(problems)} are not right:\n  "
+            + "\n  ".join(problems)
+            + "\nLook at the pictures and give each a box in params.yaml, in pixels: "
+            + "`face_boxes: {clip: [x, y, width, height]}`. Or say `face: none`, if the frames show faces only."
+        )
+    return boxes
 
 
 @cache

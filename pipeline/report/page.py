@@ -70,7 +70,7 @@ class Study:
     @property
     def shows_faces(self) -> bool:
         """The embedded dataset shows no real person; other faces are shown on request only."""
-        return self.params.report.faces or self.params.dataset == "synthetic"
+        return self.params.report.faces or self.params.embedded
 
 
 def write(study: Study, page: Path, folder: Path, scores: Path) -> None:
@@ -132,8 +132,10 @@ def parameters(params: Params) -> dict[str, str]:
     """The parameters that a result depends on, key by key of params.yaml; where files lie is no part of a result."""
     document = asdict(params)
     document["lambda"] = document.pop("lambda_")
-    document["annotation"]["file"] = Path(params.annotation.file).name
-    for section in ("raw", "runtime", *(["synthesize"] if params.dataset != "synthetic" else [])):
+    for section in document["databases"].values():
+        del section["raw"]
+        section["annotation"]["file"] = Path(section["annotation"]["file"]).name
+    for section in ("runtime", *([] if params.embedded else ["synthesize"])):
         del document[section]
     return dict(sorted(_flat(document)))
 
@@ -141,7 +143,7 @@ def parameters(params: Params) -> dict[str, str]:
 def _flat(section: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     rows = []
     for key, value in section.items():
-        if isinstance(value, dict) and prefix + key != "face_boxes":
+        if isinstance(value, dict) and key != "face_boxes":
             rows += _flat(value, f"{prefix}{key}.")
         else:
             rows.append((prefix + key, value if isinstance(value, str) else json.dumps(value)))
@@ -244,7 +246,7 @@ def _score(study: Study) -> pd.DataFrame | None:
 
 def _no_truth(params: Params) -> str:
     """Why attention cannot be scored; only of use where it was not."""
-    if params.dataset != "synthetic":
+    if not params.embedded:
         return f"Where and when a face moves is not known for {params.dataset}; it is for the embedded dataset."
     return "The frames were cropped to the face (face: crop), and the known motion is that of whole frames."
 

@@ -13,12 +13,11 @@ import pandas as pd
 from ruamel.yaml import YAML
 from tqdm import tqdm
 
-from pipeline import params as parameters
 from pipeline import paths
 from pipeline.errors import InputError
 from pipeline.evaluation import ablation_table
 from pipeline.evaluation.ablation_table import Table
-from pipeline.params import Params
+from pipeline.params import Params, load_params
 from pipeline.runs import experiments, folds
 from pipeline.runs.queue import Job
 from pipeline.runs.run_cache import Recipe
@@ -106,7 +105,7 @@ def run(seeds: int, workers: int | None = None, scheduler: str | None = None) ->
         The dataset is not there; an experiment has the name of one of these but was made with other settings; or a
         stage failed, and its log says why.
     """
-    params = parameters.load(paths.PARAMS)
+    params = load_params(paths.PARAMS)
     base = experiments.head()
     plan = planned(params, seeds)
     _check_raw(params)
@@ -126,25 +125,26 @@ def run(seeds: int, workers: int | None = None, scheduler: str | None = None) ->
 
 
 def _check_raw(params: Params) -> None:
-    raw = Path(params.raw)
-    if raw != paths.SYNTHETIC and not raw.exists():
-        raise InputError(
-            f"{paths.PARAMS}: raw: expected the folder of {params.dataset}, found nothing at {raw}. "
-            f"Say where it is: python -m pipeline use {params.dataset} --from DIR"
-        )
+    for name, database in params.databases.items():
+        raw = Path(database.raw)
+        if raw != paths.SYNTHETIC and not raw.exists():
+            raise InputError(
+                f"{paths.PARAMS}: databases.{name}.raw: expected the folder of {name}, found nothing at {raw}. "
+                f"Say where it is: python -m pipeline use {name} --from DIR"
+            )
 
 
 def _borrowed(params: Params) -> list[Path]:
     """What the stages read and git ignores; absolute paths hold everywhere, and the embedded dataset is an output."""
-    named = [Path(params.flow.weights), Path(params.raw)]
+    named = [Path(params.flow.weights), *(Path(database.raw) for database in params.databases.values())]
     return [path for path in named if not path.is_absolute() and path != paths.SYNTHETIC]
 
 
 def _prepare(copy: experiments.Copy, params: Params) -> None:
-    """What all variants share: everything up to the flow."""
+    """What all variants share: everything up to the clips and their flow."""
     log = _fresh_log(params.dataset, "preparation")
     try:
-        copy.dvc("repro", f"extract_flow@{params.dataset}", log=log)
+        copy.dvc("repro", f"task@{params.dataset}", log=log)
     except experiments.Failed as error:
         raise InputError(
             f"the stages before training failed; all of what they said is in {log}. It ends:\n{error}\n"
@@ -185,7 +185,8 @@ def _differences(experiment: Experiment, commit: str, params: Params, checkout: 
     then = yaml.load(experiments.tracked(paths.LOCK, commit) or "stages: {}")["stages"]
     now = yaml.load((checkout / paths.LOCK).read_text(encoding="utf-8"))["stages"]
     document = yaml.load((checkout / paths.PARAMS).read_text(encoding="utf-8"))
-    for stage in (f"index@{params.dataset}", f"extract_flow@{params.dataset}"):
+    flows = (f"extract_flow@{database}" for database in params.databases)
+    for stage in (*flows, f"task@{params.dataset}"):
         if stage not in then or then[stage]["outs"] != now[stage]["outs"]:
             yield f"other outputs of {stage}"
     seen = set()
@@ -227,7 +228,7 @@ def train(seeds: int, workers: int | None = None, scheduler: str | None = None) 
     InputError
         As `folds.folds`.
     """
-    params = parameters.load(paths.PARAMS)
+    params = load_params(paths.PARAMS)
     plan = planned(params, seeds)
     folds.prepare(params)
     recipes = _unknown(plan, params)

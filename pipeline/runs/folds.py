@@ -19,11 +19,10 @@ import torch
 from dask.system import CPU_COUNT
 from tqdm import tqdm
 
-from pipeline import params as parameters
 from pipeline import paths
 from pipeline.device import resolve_device
 from pipeline.errors import InputError
-from pipeline.params import Params
+from pipeline.params import Params, load_params, parse_params
 from pipeline.runs import queue, run_cache, worker
 from pipeline.runs.queue import Job, Shared
 from pipeline.runs.run_cache import Recipe
@@ -48,7 +47,7 @@ def folds(workers: int | None = None, scheduler: str | None = None) -> None:
         A fold failed, the cluster is lost or has other code, or something was edited in the meantime. Finished folds
         are kept, whatever happens.
     """
-    prepare(parameters.load(paths.PARAMS))
+    prepare(load_params(paths.PARAMS))
     params, text = _as_it_is()
     recipes = unknown(params, text)
     click.echo(f"{params.dataset}: {len(recipes)} of {len(params.subjects)} folds to train")
@@ -69,7 +68,7 @@ def prepare(params: Params) -> None:
     InputError
         A stage failed.
     """
-    _dvc("repro", f"extract_flow@{params.dataset}")
+    _dvc("repro", f"task@{params.dataset}")
 
 
 def unknown(params: Params, text: str, experiment: str = "") -> dict[Job, Recipe]:
@@ -124,6 +123,7 @@ def train(params: Params, recipes: dict[Job, Recipe], workers: int | None, sched
     """
     if not recipes:
         return
+    shared = _shared(params, recipes)
     if scheduler is not None:
         cluster = queue.running_cluster(scheduler)
     else:
@@ -135,7 +135,7 @@ def train(params: Params, recipes: dict[Job, Recipe], workers: int | None, sched
         with cluster as client, _Progress(params, recipes) as progress:
             if not client.scheduler_info()["workers"]:
                 progress.say("No worker is there yet: the folds wait for the first one")
-            results = queue.results(client, list(recipes), _shared(params, recipes), progress.advance)
+            results = queue.results(client, list(recipes), shared, progress.advance)
             with closing(results):
                 for job, outcome in results:
                     if isinstance(outcome, Exception):
@@ -201,9 +201,9 @@ class _Progress:
 
 def _as_it_is() -> tuple[Params, str]:
     """params.yaml and its text, now."""
-    parameters.load(paths.PARAMS)  # whose errors say more than those of the next line
+    load_params(paths.PARAMS)  # whose errors say more than those of the next line
     text = paths.PARAMS.read_text(encoding="utf-8")
-    return parameters.parse(text, paths.PARAMS), text
+    return parse_params(text, paths.PARAMS), text
 
 
 def _job(params: Params, text: str, subject: str, name: str, recipe: Recipe) -> Job:
@@ -220,11 +220,13 @@ def _input(path: Path, recipe: Recipe) -> str:
 
 
 def _shared(params: Params, recipes: dict[Job, Recipe]) -> Shared:
-    hashes = next(iter(recipes.values())).hashes
-    flow = paths.flow(params.dataset)
-    modules = {path: md5 for path, md5 in hashes.items() if path.startswith("pipeline/")}
+    recipe = next(iter(recipes.values()))
+    modules = {path: md5 for path, md5 in recipe.hashes.items() if path.startswith("pipeline/")}
     environment = worker.environment(["pipeline/runs/worker.py"]) | modules
-    return Shared(flow, hashes[flow.as_posix()], environment)
+    manifests = tuple(paths.part(params.dataset, database).read_text(encoding="utf-8") for database in params.databases)
+    if run_cache.folder_hash(paths.parts(params.dataset)) != recipe.hashes[paths.parts(params.dataset).as_posix()]:
+        raise InputError(f"{paths.parts(params.dataset)} was changed while the folds were looked at; run again")
+    return Shared(Path.cwd(), manifests, environment)
 
 
 def _keep(params: Params, job: Job, recipe: Recipe, files: tuple[bytes, bytes, bytes]) -> None:

@@ -20,6 +20,7 @@ from distributed.security import Security
 from pipeline.errors import InputError
 from pipeline.runs import worker
 from pipeline.runs.worker import FlowMissing, OtherEnvironment
+from pipeline.storage import parts
 
 CONNECT_SECONDS = 20
 
@@ -41,8 +42,10 @@ class Job(NamedTuple):
 class Shared(NamedTuple):
     """What all jobs of a queue have in common."""
 
-    flow: Path
-    flow_md5: str
+    root: Path
+    """The caller's checkout, absolute."""
+    manifests: tuple[str, ...]
+    """What says where the flow of each database is, relative to the checkout: text, as `parts.as_text` writes it."""
     environment: Mapping[str, str]
     """As `worker.environment`: what a worker must have to give the right bytes."""
 
@@ -152,7 +155,7 @@ def results(
         return client.submit(
             _task(),
             *(job.params, job.subject, job.classes, job.split),
-            *(str(shared.flow.absolute()), shared.flow_md5, dict(shared.environment), topic),
+            *(list(shared.manifests), str(shared.root), dict(shared.environment), topic),
             key=key,
         )
 
@@ -184,19 +187,27 @@ def results(
             client.cancel(list(queue.futures))
             client.unsubscribe_topic(topic)
             if flow_is_sent:
-                client.unregister_worker_plugin(topic)
+                for name in _plugins(shared, topic):
+                    client.unregister_worker_plugin(name)
 
 
-def _send_flow(client: Client, shared: Shared, name: str) -> None:
-    """Send flow.h5 to all workers, also to those that join later, until the plugin `name` is removed."""
-    content = shared.flow.read_bytes()
-    if hashlib.md5(content).hexdigest() != shared.flow_md5:
-        raise InputError(f"{shared.flow} was changed while the folds were trained; run again")
-    try:
-        client.register_plugin(worker.SentFlow(content, shared.flow_md5), name=name)
-    except OSError as error:
-        client.unregister_worker_plugin(name)
-        raise InputError(f"a worker cannot keep the flow that was sent to it: {error}") from error
+def _send_flow(client: Client, shared: Shared, topic: str) -> None:
+    """Send each database's flow.h5 to all workers, also to those that join later, until the plugins are removed."""
+    for name, manifest in _plugins(shared, topic).items():
+        flow = parts.parse(manifest, "manifest").flow
+        content = (shared.root / flow.path).read_bytes()
+        if hashlib.sha256(content).hexdigest() != flow.sha256:
+            raise InputError(f"{flow.path} was changed while the folds were trained; run again")
+        try:
+            client.register_plugin(worker.SentFlow(content, flow.sha256), name=name)
+        except OSError as error:
+            client.unregister_worker_plugin(name)
+            raise InputError(f"a worker cannot keep the flow that was sent to it: {error}") from error
+
+
+def _plugins(shared: Shared, topic: str) -> dict[str, str]:
+    """Name of the plugin that sends the flow of each manifest."""
+    return {f"{topic}-{number}": manifest for number, manifest in enumerate(shared.manifests)}
 
 
 def _task() -> Callable[..., tuple[bytes, bytes, bytes]]:

@@ -4,24 +4,24 @@ It reads flow.h5, and writes nothing: the results go back as bytes.
 """
 
 import functools
-import hashlib
 import importlib.metadata
 import io
 import json
 import platform
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from distributed import Worker, WorkerPlugin, get_worker
 
-from pipeline import params as parameters
 from pipeline import paths
 from pipeline.device import resolve_device
+from pipeline.params import parse_params
 from pipeline.stanet import fold
-from pipeline.storage import tables
+from pipeline.storage import parts, tables
+from pipeline.storage.digests import md5, sha256
 
 _ROOT = Path(__file__).parents[2]
 _PACKAGES = "torch", "numpy"  # whose versions stand in every model, beside Python's
@@ -47,17 +47,17 @@ def dask_setup(worker: Worker) -> None:
 class SentFlow(WorkerPlugin):
     """flow.h5 on its way to the workers that cannot reach the caller's: once to each, also to those that join later."""
 
-    def __init__(self, content: bytes, md5: str) -> None:
-        self._content, self._md5 = content, md5
+    def __init__(self, content: bytes, sha256: str) -> None:
+        self._content, self._sha256 = content, sha256
 
     def setup(self, worker: Worker) -> None:
         """Put the file where `train` looks for it; the copy in memory is no longer needed."""
-        _sent(worker, self._md5).write_bytes(self._content)
+        _sent(worker, self._sha256).write_bytes(self._content)
         self._content = b""
 
     def teardown(self, worker: Worker) -> None:
         """Remove the file."""
-        _sent(worker, self._md5).unlink(missing_ok=True)
+        _sent(worker, self._sha256).unlink(missing_ok=True)
 
 
 def environment(modules: Iterable[str]) -> dict[str, str]:
@@ -65,7 +65,7 @@ def environment(modules: Iterable[str]) -> dict[str, str]:
     versions = {"Python": platform.python_version()}
     for name in _PACKAGES:
         versions[name] = importlib.metadata.version(name).partition("+")[0]  # 2.13.0+cpu, 2.13.0+cu130
-    return versions | {module: _md5(_ROOT / module) for module in modules}
+    return versions | {module: md5(_ROOT / module) for module in modules}
 
 
 def train(
@@ -73,8 +73,8 @@ def train(
     subject: str,
     classes: str,
     split: str,
-    flow: str,
-    flow_md5: str,
+    manifests: Sequence[str],
+    root: str,
     expected: Mapping[str, str],
     topic: str,
 ) -> tuple[bytes, bytes, bytes]:
@@ -90,10 +90,10 @@ def train(
         Text of classes.json.
     split
         Text of the split's table.
-    flow
-        Absolute path of flow.h5 where the caller is.
-    flow_md5
-        Of its content.
+    manifests
+        Text of the manifest of each database.
+    root
+        The caller's checkout, absolute.
     expected
         The caller's `environment`.
     topic
@@ -110,13 +110,14 @@ def train(
     """
     _check(expected)
     worker = get_worker()
-    settings = parameters.parse(params, paths.PARAMS)
+    settings = parse_params(params, paths.PARAMS)
+    fold_split = tables.read(io.StringIO(split))
     files = fold.run(
         settings,
         subject,
         json.loads(classes),
-        tables.read(io.StringIO(split)),
-        _flow((Path(flow), _sent(worker, flow_md5)), flow_md5),
+        fold_split,
+        fold.NO_FLOW if fold_split.empty else _flow(tuple(manifests), tuple(fold_split["clip"]), Path(root)),
         _device(settings.runtime.device, worker),
         progress=functools.partial(_watched, worker, worker.get_current_task(), topic),
     )
@@ -144,16 +145,22 @@ def _check(expected: Mapping[str, str]) -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def _flow(candidates: tuple[Path, ...], md5: str) -> fold.Flow:
-    """The flow from the first file with the right content, read once by each worker."""
-    for path in candidates:
-        if path.is_file() and _md5(path) == md5:
-            return fold.read_flow(path)
-    raise FlowMissing(f"{candidates[-1].parent} on {platform.node()}")
+def _flow(manifests: tuple[str, ...], clips: tuple[str, ...], root: Path) -> fold.Flow:
+    """The flow of a study's clips, read once by each worker, from the caller's files or from those that it sent."""
+    worker = get_worker()
+
+    def locate(file: parts.File) -> Path:
+        sent = _sent(worker, file.sha256)
+        for path in (root / file.path, sent):
+            if path.is_file() and sha256(path) == file.sha256:
+                return path
+        raise FlowMissing(f"{sent.parent} on {platform.node()}")
+
+    return fold.read_flow([parts.parse(manifest, "manifest") for manifest in manifests], clips, locate)
 
 
-def _sent(worker: Worker, md5: str) -> Path:
-    return Path(worker.local_directory) / f"{md5}.h5"
+def _sent(worker: Worker, digest: str) -> Path:
+    return Path(worker.local_directory) / f"{digest}.h5"
 
 
 def _device(name: str, worker: Worker) -> torch.device:
@@ -162,11 +169,6 @@ def _device(name: str, worker: Worker) -> torch.device:
     if device.type == "cuda" and device.index is None and isinstance(worker.name, int):
         return torch.device("cuda", worker.name % torch.cuda.device_count())
     return device
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "md5").hexdigest()
 
 
 # Taken when this module is imported: what a worker computes with is what it has loaded, whatever the files say later.

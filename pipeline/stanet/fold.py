@@ -3,10 +3,9 @@
 Bytes in, bytes out: the same on the machine that DVC runs on and on a worker far from it.
 """
 
-import hashlib
 import io
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,10 +15,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from pipeline.errors import InputError
 from pipeline.learning import augmentation, memory, training
 from pipeline.params import Params
 from pipeline.stanet import network
 from pipeline.storage import clip_store, resume
+from pipeline.storage.parts import File, Part
 
 
 class Flow(NamedTuple):
@@ -31,8 +32,8 @@ class Flow(NamedTuple):
     """N names."""
     estimator: dict[str, Any]
     """How it was estimated."""
-    sha256: str
-    """Of the fields."""
+    sha256: tuple[str, ...]
+    """Of the files that it comes from."""
 
 
 class Files(NamedTuple):
@@ -43,21 +44,51 @@ class Files(NamedTuple):
     curve: bytes
 
 
-def read_flow(path: Path) -> Flow:
-    """flow.h5 in memory.
+NO_FLOW = Flow(torch.empty(0, dtype=torch.float16), (), {}, ())
+"""All that a fold needs which is not wanted."""
+
+
+def read_flow(parts: Sequence[Part], clips: Sequence[str], locate: Callable[[File], Path] = File.checked) -> Flow:
+    """The flow of a study's clips in memory.
+
+    Parameters
+    ----------
+    parts
+        Of the study.
+    clips
+        Names in the study.
+    locate
+        Where a file of the manifests is, with the right content.
 
     Raises
     ------
     InputError
-        It is no complete HDF5 file.
+        A file is missing or damaged, or has no such clip; or databases had their flow estimated in different ways.
     """
-    with clip_store.reading(path) as file:
-        stack = file["flow"]
-        fields = torch.empty(stack.shape, dtype=torch.float16)
-        stack.read_direct(fields.numpy())
-        estimator = {key: value.item() if hasattr(value, "item") else value for key, value in stack.attrs.items()}
-        sha256 = hashlib.sha256(fields.numpy().data).hexdigest()
-        return Flow(fields, tuple(clip_store.clip_names(file)), estimator, sha256)
+    fields = torch.empty(0, dtype=torch.float16)
+    estimators: list[dict[str, Any]] = []
+    for part in parts:
+        rows = [row for row, clip in enumerate(clips) if clip.startswith(part.prefix)]
+        with clip_store.reading(locate(part.flow)) as file:
+            stack = file["flow"]
+            places = clip_store.rows_of(
+                [clips[row].removeprefix(part.prefix) for row in rows], clip_store.clip_names(file)
+            )
+            if not len(fields):
+                fields = torch.empty((len(clips), *stack.shape[1:]), dtype=torch.float16)
+            for row, place in zip(rows, places, strict=True):
+                stack.read_direct(fields.numpy(), np.s_[place], np.s_[row])
+            estimators.append({key: _plain(value) for key, value in stack.attrs.items()})
+    if any(estimator != estimators[0] for estimator in estimators):
+        raise InputError(
+            f"expected flow that was estimated in one way, found {' and '.join(map(str, estimators))}. Run `dvc repro`."
+        )
+    return Flow(fields, tuple(clips), estimators[0], tuple(part.flow.sha256 for part in parts))
+
+
+def _plain(value: Any) -> Any:
+    """An attribute of HDF5 as Python's own number or text."""
+    return value.item() if hasattr(value, "item") else value
 
 
 def key(params: Params, subject: str, classes: list[str], split: pd.DataFrame, flow: Flow, device: torch.device) -> str:

@@ -74,7 +74,7 @@ PAPER = {
 @pytest.mark.parametrize("layout", PAPER)
 def test_a_dataset_is_adopted_with_the_settings_of_the_paper(tiny, trees, layout):
     output = use(layout, "--from", trees[layout].root)
-    loaded = params.load(tiny / "params.yaml")
+    loaded = params.load_params(tiny / "params.yaml")
     epochs, scales, flip, counts = PAPER[layout]
     assert (loaded.dataset, loaded.raw) == (layout, str(trees[layout].root))
     assert loaded.subjects == (("s01", "s02", "s03") if layout == "smic" else ("sub01", "sub02", "sub03"))
@@ -108,7 +108,7 @@ def test_the_subjects_of_the_synthetic_dataset_follow_its_layout(checkout):
     text = (checkout / "params.yaml").read_text()
     (checkout / "params.yaml").write_text(text.replace("layout: casme2", "layout: smic"))
     use("synthetic")
-    assert params.load(checkout / "params.yaml").subjects == ("s01", "s02", "s03", "s04", "s05")
+    assert params.load_params(checkout / "params.yaml").subjects == ("s01", "s02", "s03", "s04", "s05")
 
 
 def test_check_writes_nothing(tiny, trees):
@@ -124,7 +124,7 @@ def test_another_estimator_can_be_chosen_from_the_start(checkout, trees):
     text = (checkout / "params.yaml").read_text()
     (checkout / "params.yaml").write_text(text.replace("frames: 20 ", "frames: 3 "))
     output = use("smic", "--from", trees["smic"].root, "--flow", "dis")
-    assert params.load(checkout / "params.yaml").flow.method == "dis"
+    assert params.load_params(checkout / "params.yaml").flow.method == "dis"
     assert re.search(r"flow      18 pairs of frames: about ", output)
     before = (checkout / "params.yaml").read_bytes()
     assert "--flow: expected one of dis, farneback, flownet2; found diss" in use("smic", "--flow", "diss", fails=True)
@@ -195,7 +195,7 @@ def test_exclusions_stay_with_their_dataset(tiny, copy, trees):
     text = (tiny / "params.yaml").read_text()
     (tiny / "params.yaml").write_text(text.replace("exclude: []", f"exclude: [{clip}]"))
     assert f"excluded in params.yaml: {clip}\n" in use("casme2", "--from", copy.root)
-    assert params.load(tiny / "params.yaml").exclude == (clip,)
+    assert params.load_params(tiny / "params.yaml").exclude == (clip,)
     assert f"exclude: [{clip}] → []" in use("smic", "--from", trees["smic"].root)
     use("casme2", "--from", copy.root, fails=True)
     text = (tiny / "params.yaml").read_text().replace("exclude: []", "exclude: [s01/s01_typo_01]")
@@ -211,24 +211,24 @@ def test_what_was_said_of_single_clips_comes_back_with_their_dataset(tiny, copy,
     use("casme2", "--from", copy.root)
     text = (tiny / "params.yaml").read_text().replace("face_boxes: {}", f"face_boxes: {{{boxed}: [1, 2, 30, 40]}}")
     (tiny / "params.yaml").write_text(text)
-    run = params.load(tiny / "params.yaml")
+    run = params.load_params(tiny / "params.yaml")
     lock = {  # what `dvc repro` keeps of it
         "index@casme2": {"params": {"params.yaml": {"exclude": list(run.exclude)}}},
         "interpolate@casme2": {"params": {"params.yaml": {"face_boxes": {boxed: [1, 2, 30, 40]}}}},
     }
     YAML().dump({"schema": "2.0", "stages": lock}, tiny / "dvc.lock")
     use("smic", "--from", trees["smic"].root)
-    other = params.load(tiny / "params.yaml")
+    other = params.load_params(tiny / "params.yaml")
     assert other.exclude == () and other.face_boxes == {}
     output = use("casme2", "--from", copy.root)
     assert f"excluded in params.yaml: {gone}\n" in output and f"exclude: [] → [{gone}]" in output
-    assert params.load(tiny / "params.yaml") == run
+    assert params.load_params(tiny / "params.yaml") == run
 
 
 def test_the_folder_may_be_a_link_but_not_one_inside(tiny, copy, tmp_path):
     (tmp_path / "link").symlink_to(copy.root)
     use("casme2", "--from", tmp_path / "link")
-    assert params.load(tiny / "params.yaml").raw == str(tmp_path / "link")
+    assert params.load_params(tiny / "params.yaml").raw == str(tmp_path / "link")
     moved = (copy.root / "Cropped/sub02").rename(tmp_path / "sub02")
     (copy.root / "Cropped/sub02").symlink_to(moved)
     assert f"found links: {tmp_path}/link/Cropped/sub02" in use("casme2", fails=True)
@@ -237,13 +237,13 @@ def test_the_folder_may_be_a_link_but_not_one_inside(tiny, copy, tmp_path):
 def test_an_annotation_elsewhere_is_kept_by_its_content(tiny, copy, tmp_path):
     table = (copy.root / "CASME2-coding-20140508.xlsx").rename(tmp_path / "coding.xlsx")
     use("casme2", "--from", copy.root / "Cropped", "--annotation", table)
-    annotation = params.load(tiny / "params.yaml").annotation
+    annotation = params.load_params(tiny / "params.yaml").annotation
     assert annotation.file == str(table) and len(annotation.sha256) == 64
     official.write_xlsx(table, copy.table[:-1])
     assert "annotation.sha256: " in use("casme2")
     inside = shutil.copy(table, copy.root / "Cropped/coding.xlsx")
     use("casme2", "--annotation", inside)
-    annotation = params.load(tiny / "params.yaml").annotation
+    annotation = params.load_params(tiny / "params.yaml").annotation
     assert (annotation.file, annotation.sha256) == ("coding.xlsx", "")
 
 
@@ -253,7 +253,7 @@ def test_raw_frames_are_cropped_to_the_face(tiny, copy):
         path.rename(path.with_name(path.name.removeprefix("reg_")))
     output = use("casme2", "--from", copy.root)
     assert "face: crop, because these frames seem to be whole" in output
-    assert params.load(tiny / "params.yaml").face == "crop"
+    assert params.load_params(tiny / "params.yaml").face == "crop"
 
 
 @pytest.mark.parametrize("layout", ["smic", "casme2"])  # sub01 is no subject of the one and another person in the other
@@ -264,10 +264,10 @@ def test_a_subset_of_folds_stays_with_its_dataset(tiny, trees, layout):
 
     hold_out("sub01")
     assert "held_out: [sub01] → all" in use(layout, "--from", trees[layout].root)
-    own = params.load(tiny / "params.yaml").subjects[0]
+    own = params.load_params(tiny / "params.yaml").subjects[0]
     hold_out(own)
     assert "held_out" not in use(layout)
-    assert params.load(tiny / "params.yaml").held_out == (own,)
+    assert params.load_params(tiny / "params.yaml").held_out == (own,)
 
 
 def test_the_estimate_counts_the_folds_that_are_trained(tiny, trees, monkeypatch):
@@ -284,7 +284,7 @@ def test_clips_that_were_drawn_in_the_report_are_not_those_of_another_dataset(ti
         (tiny / "params.yaml").read_text().replace("clips: [] ", "clips: [sub01/EP02_01] ")
     )
     assert "report.clips: [sub01/EP02_01] → []" in use("smic", "--from", trees["smic"].root)
-    assert params.load(tiny / "params.yaml").report.clips == ()
+    assert params.load_params(tiny / "params.yaml").report.clips == ()
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_a_table_is_adopted_with_the_labels_it_has(tiny, copy):
     table.to_csv(copy.root / "clips.csv", index=False)
     output = use("table", "--from", copy.root, "--flow", "farneback")
     assert "the paper" not in output
-    assert params.load(tiny / "params.yaml").dataset == "table"
+    assert params.load_params(tiny / "params.yaml").dataset == "table"
 
 
 def test_durations_are_said_in_units_that_suit_them():

@@ -20,7 +20,7 @@ from pipeline.report import page as report
 from pipeline.stanet.introspection import Attention, Grid
 from pipeline.synthetic.truth import Truth
 
-COMMITTED = params.load(Path(__file__).parents[2] / "params.yaml")
+COMMITTED = params.load_params(Path(__file__).parents[2] / "params.yaml")
 CLASSES = ["disgust", "surprise", "tense"]
 SIZE, FRAMES = 40, 4
 GRID = Grid(size=SIZE, crop=32, first=3.0, step=8)

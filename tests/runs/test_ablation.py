@@ -14,7 +14,7 @@ PARAMS = Path(__file__).parents[2] / "params.yaml"
 def with_(seed=0, weight="1e-08"):
     """params.yaml with another seed and lambda."""
     text = PARAMS.read_text().replace("\nseed: 0", f"\nseed: {seed}").replace("lambda: 1e-08", f"lambda: {weight}")
-    return params.parse(text, PARAMS)
+    return params.parse_params(text, PARAMS)
 
 
 def test_the_four_rows_are_those_of_table_2():

@@ -9,7 +9,7 @@ from pipeline import params
 from pipeline.errors import InputError
 from pipeline.runs import folds, queue
 
-PARAMS = params.load(Path(__file__).parents[2] / "params.yaml")  # train.threads: 2
+PARAMS = params.load_params(Path(__file__).parents[2] / "params.yaml")  # train.threads: 2
 
 
 @pytest.mark.parametrize(

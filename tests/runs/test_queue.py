@@ -17,10 +17,10 @@ import pandas as pd
 import pytest
 import torch
 
-from pipeline import params as parameters
 from pipeline import paths
 from pipeline.errors import InputError
 from pipeline.evaluation import loso
+from pipeline.params import parse_params
 from pipeline.runs import queue, worker
 from pipeline.runs.queue import Job, Shared
 from pipeline.stanet import fold
@@ -62,7 +62,7 @@ class Study:
         """Its files, trained in this process."""
         split = pd.DataFrame([line.split(",") for line in job.split.splitlines()])
         split = split[1:].set_axis(split.iloc[0], axis=1)
-        params = parameters.parse(job.params, paths.PARAMS)
+        params = parse_params(job.params, paths.PARAMS)
         return tuple(fold.run(params, job.subject, CLASSES, split, fold.read_flow(self.flow), torch.device("cpu")))
 
 

@@ -42,7 +42,7 @@ def test_the_numbers_are_those_of_the_tables(finished):
 
 def test_parameters_hashes_and_versions_are_there(finished):
     text = words(page(finished))
-    loaded = params.load(finished.root / "params.yaml")
+    loaded = params.load_params(finished.root / "params.yaml")
     for key, value in parameters(loaded).items():
         assert f"{key} {value}" in text
     for file in ("data/synthetic/flow.h5", "data/synthetic/resized.h5", "models/synthetic/sub02.pt"):

@@ -1,0 +1,102 @@
+"""What is in a copy of a database: its counts beside the paper's, and some frames to look at."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import cv2
+import numpy as np
+import pandas as pd
+
+from pipeline.databases.profiles import Profile
+from pipeline.databases.recordings import Reading
+from pipeline.databases.task import Task
+from pipeline.frames import face_crop, frame_files
+from pipeline.frames.contact_sheet import contact_sheet
+from pipeline.params import Database
+from pipeline.storage.clip_rows import ClipRow, clip_rows
+from pipeline.storage.digests import sha256
+
+
+def sizes_of(root: Path, recordings: pd.DataFrame) -> list[tuple[int, int]]:
+    """Width and height of the onset frame of every recording, pixels."""
+    shapes = (
+        frame_files.read(frame_files.numbered(root / clip.frames)[clip.onset]).shape for clip in clip_rows(recordings)
+    )
+    return [(width, height) for height, width, _ in shapes]
+
+
+def describe(profile: Profile, root: Path, reading: Reading, task: Task, sizes: list[tuple[int, int]]) -> None:
+    """Print what is in a copy, and what of it is studied."""
+    click.echo(f"{profile.name} in {root}")
+    for path in reading.annotations:
+        click.echo(f"annotation {path}\n  SHA-256 {sha256(path)}")
+    click.echo()
+    clips = task.clips
+    # No subject has a blank in its name, no label a capital letter: the sums are never taken for one of them.
+    counts = pd.crosstab(clips["subject"], clips["label"], margins=True, margins_name="All clips")
+    click.echo(counts.rename_axis(index=None, columns="clips").to_string())
+    lengths = reading.table["n_frames"]
+    click.echo(f"\nframes per clip: {lengths.min()} to {lengths.max()}, median {lengths.median():g}")
+    click.echo(
+        "image size: "
+        + ", ".join(f"{width} x {height} px ({n} clips)" for (width, height), n in Counter(sizes).most_common(5))
+        + (", ..." if len(set(sizes)) > 5 else "")
+    )
+    if task.left_out:
+        named = ", ".join(f"{count} {label}" for label, count in sorted(task.left_out.items()))
+        click.echo(f"left out, because the task does not use them: {named}")
+    if profile.paper and task.classes == profile.classes:
+        _compare(profile, clips)
+    click.echo()
+
+
+def _compare(profile: Profile, clips: pd.DataFrame) -> None:
+    """Print the counts of a copy beside the paper's."""
+    if profile.paper is None:
+        return
+    found = {"clips": len(clips), "subjects": clips["subject"].nunique(), "classes": clips["label"].nunique()}
+    paper = {"clips": profile.paper.clips, "subjects": profile.paper.subjects, "classes": len(profile.classes)}
+    click.echo("          " + "".join(f"{word:>10}" for word in found))
+    for title, numbers in (("this copy", found), ("the paper", paper)):
+        click.echo(f"{title:<10}" + "".join(f"{number:>10}" for number in numbers.values()))
+    differences = [f"{found[word]} {word} instead of {paper[word]}" for word in found if found[word] != paper[word]]
+    if differences:
+        click.secho(
+            f"WARNING: this copy is not what the paper used: {', '.join(differences)}. "
+            "Its results are not comparable as they are; annotation releases differ.",
+            fg="red",
+            err=True,
+        )
+
+
+def write_contact_sheet(path: Path, root: Path, task: Task, database: Database) -> None:
+    """Draw onset, apex or middle, and offset of one clip per class, as PNG."""
+    rows = []
+    for label in task.classes:
+        of_class = [clip for clip in clip_rows(task.clips) if clip.label == label]
+        if of_class:
+            clip = of_class[len(of_class) // 2]
+            rows.append((f"{label}: {clip.clip}", list(_moments(root, clip, database))))
+    picture = contact_sheet(rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
+
+
+def _moments(root: Path, clip: ClipRow, database: Database) -> Iterator[tuple[str, np.ndarray]]:
+    """Onset, apex or middle, and offset of a clip, with the square around the face where it will be cropped."""
+    files = frame_files.numbered(root / clip.frames)
+    middle = ("middle", (clip.onset + clip.offset) // 2) if clip.apex is None else ("apex", clip.apex)
+    box, remark = None, ""
+    if database.face == "crop":
+        try:
+            box = face_crop.box_for(frame_files.read(files[clip.onset]), database.face_boxes.get(clip.clip))
+        except face_crop.NoBox:
+            remark = " (no face found)"
+    for title, number in (("onset", clip.onset), middle, ("offset", clip.offset)):
+        frame = frame_files.read(files[number]).copy()
+        if box:
+            x, y, width, height = box
+            cv2.rectangle(frame, (x, y), (x + width - 1, y + height - 1), (255, 0, 0), 2)
+        yield f"{title} {number}{remark}", frame

@@ -1,0 +1,119 @@
+"""How long a run will take on this machine and what it will write, from a few steps on random numbers."""
+
+import dataclasses
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import numpy as np
+import pandas as pd
+import torch
+
+from pipeline import flow
+from pipeline.errors import InputError
+from pipeline.learning import augmentation
+from pipeline.params import Params
+from pipeline.stanet.network import STANet, stanet_loss
+
+# Bytes of a float16 flow vector's component, and of a network with its description.
+_FLOW_BYTES, _MODEL_BYTES = 2, 2e6
+
+
+def estimate(
+    params: Params, clips: pd.DataFrame, sizes: list[tuple[int, int]], face: str, device: torch.device
+) -> None:
+    """Print the time of the flow and of the training, and the disk that the arrays take.
+
+    Parameters
+    ----------
+    params
+        The settings of the study.
+    clips
+        The clips that are studied, with the columns `subject` and `label`.
+    sizes
+        Width and height of each recording of the database, in pixels.
+    face
+        `crop` where the recordings are cut to the face.
+    device
+        Where the run will compute.
+    """
+    click.echo("\nMeasuring a few steps ...")
+    pairs = len(sizes) * (params.interpolation.frames - 1)
+    per_pair, remark = _seconds_per_pair(params, device)
+    per_view, processor = _seconds_per_view(params, clips["label"].nunique(), device)
+    augment = params.train.augmentation
+    views = len(augmentation.views(augment.scales, augment.horizontal_flip)) if augment.views == "all" else 1
+    tested = clips["subject"].value_counts()
+    shown = sum(len(clips) - tested[subject] for subject in params.folds) * views * params.train.epochs
+    training = shown * per_view
+    click.echo(f"On this machine ({processor}):")
+    click.echo(f"  flow      {pairs} pairs of frames: " + (remark or f"about {_duration(pairs * per_pair)}"))
+    folds = len(params.folds)
+    click.echo(f"  training  {folds} folds: about {_duration(training)}, {_duration(training / folds)} each")
+    size = params.resize.size
+    pixels = [min(width, height) ** 2 if face == "crop" else width * height for width, height in sizes]
+    disk: float = (
+        3 * params.interpolation.frames * (sum(pixels) + len(sizes) * size**2)
+    )  # interpolated.h5 and resized.h5
+    disk += pairs * 2 * size**2 * _FLOW_BYTES + folds * _MODEL_BYTES
+    free = shutil.disk_usage(".").free
+    click.echo(f"  disk      about {disk / 1e9:.1f} GB, {free / 1e9:.0f} GB are free")
+    if disk > free:
+        click.secho("WARNING: that will not fit", fg="red", err=True)
+
+
+def _seconds_per_pair(params: Params, device: torch.device) -> tuple[float, str]:
+    """Time for the flow of one pair of frames, or why it cannot be told."""
+    size = params.resize.size
+    pair = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
+    try:
+        estimator = flow.estimator(params.flow.method, Path(params.flow.weights), str(device))
+    except InputError:
+        return 0.0, (
+            f"cannot be told before {params.flow.method} has its weights (flow.weights is {params.flow.weights}); "
+            "--flow dis needs none"
+        )
+    return _seconds(lambda: estimator(pair)), ""
+
+
+def _seconds_per_view(params: Params, classes: int, device: torch.device) -> tuple[float, str]:
+    """Time of the training on one view of a clip, and the name of the device."""
+    model = STANet(classes, **dataclasses.asdict(params.model), seed=0).to(device)
+    side = params.train.augmentation.crop
+    batch = torch.zeros((params.train.batch_size, params.interpolation.frames - 1, 2, side, side), device=device)
+    targets = torch.zeros(len(batch), dtype=torch.long, device=batch.device)
+
+    def step() -> None:
+        model.zero_grad()
+        stanet_loss(model(batch), targets, params.lambda_).backward()
+        if batch.is_cuda:
+            torch.cuda.synchronize()
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(params.train.threads)
+    try:
+        seconds = _seconds(step)
+    finally:
+        torch.set_num_threads(threads)
+    name = torch.cuda.get_device_name(batch.device) if batch.is_cuda else f"CPU, {params.train.threads} threads"
+    return seconds / len(batch), name
+
+
+def _seconds(step: Callable[[], object], times: int = 3) -> float:
+    """Shortest duration of a step, after one to warm up: what else the machine does lengthens the others."""
+    step()
+    durations = []
+    for _ in range(times):
+        begin = time.perf_counter()
+        step()
+        durations.append(time.perf_counter() - begin)
+    return min(durations)
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(1, round(seconds))} s"

@@ -1,0 +1,105 @@
+"""What is studied: the clips of one database, or of several, in the classes of a task.
+
+Everything up to the optical flow belongs to a database and knows no task, so that several datasets made of one database
+share it.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from pipeline.databases.profiles import THREE, Profile
+from pipeline.errors import InputError
+
+
+@dataclass(frozen=True)
+class Task:
+    """The clips of a dataset and their classes."""
+
+    clips: pd.DataFrame
+    """The columns of recordings.csv, with `label` in the classes of the task, and `database`; sorted by clip."""
+    classes: tuple[str, ...]
+    """In the order of the network's outputs."""
+    left_out: Counter[str]
+    """Number of clips by label that the task does not use; where there are several databases, by database and label."""
+
+
+def dataset_name(database: str, classes: str) -> str:
+    """Name of the dataset that one database makes: its own, or `casme2-3` with the classes of the composite."""
+    return f"{database}-3" if classes == "three" else database
+
+
+def prefix(database: str, several: bool) -> str:
+    """What stands before the clips and subjects of a database in a study of several: two people stay two."""
+    return f"{database}-" if several else ""
+
+
+def make_task(recordings: Mapping[str, pd.DataFrame], profiles: Mapping[str, Profile], classes: str) -> Task:
+    """Choose and label the clips of a study.
+
+    Parameters
+    ----------
+    recordings
+        Table of the recordings by database.
+    profiles
+        By database.
+    classes
+        `own`: the database's own task, which only a single database has; `three`: those of the MEGC 2019 composite.
+
+    Raises
+    ------
+    InputError
+        A database has no such classes.
+    """
+    several = len(recordings) > 1
+    tables, left_out = [], Counter[str]()
+    for database, table in recordings.items():
+        before = prefix(database, several)
+        label = _classes_of(table, profiles[database], classes)
+        left_out.update(before + name for name in table["label"][label.isna()])
+        used = table.assign(label=label, database=database)[label.notna()]
+        tables.append(used.assign(clip=before + used["clip"], subject=before + used["subject"]))
+    clips = pd.concat(tables).sort_values("clip", ignore_index=True)
+    if classes == "three":
+        names: tuple[str, ...] = THREE
+    else:
+        [profile] = profiles.values()
+        names = profile.classes or tuple(sorted(clips["label"].unique()))
+    return Task(clips, names, left_out)
+
+
+def check_subjects(task: Task, listed: Sequence[str], dataset: str) -> None:
+    """Compare the subjects of params.yaml with those that are there.
+
+    DVC reads dvc.yaml before anything runs, so the list of folds must stand in params.yaml.
+
+    Raises
+    ------
+    InputError
+        They are not the same; the message has the right line.
+    """
+    found = sorted(task.clips["subject"].unique())
+    if sorted(listed) == found:
+        return
+    raise InputError(
+        f"params.yaml: `subjects` is not the list of subjects of {dataset}\n"
+        f"  in params.yaml: {', '.join(listed)}\n"
+        f"  found: {', '.join(found)}\n"
+        "Put this line into params.yaml and run again:\n"
+        f"subjects: [{', '.join(json.dumps(subject) for subject in found)}]"
+    )
+
+
+def _classes_of(table: pd.DataFrame, profile: Profile, classes: str) -> "pd.Series[str]":
+    """Class of each recording in the task, missing where the task does not use it."""
+    if classes == "own":
+        return table["label"].where(table["label"].isin(profile.classes or table["label"]))
+    if not profile.three:
+        raise InputError(
+            f"params.yaml: classes: expected own for {profile.name}, found three: the composite of MEGC 2019 does not "
+            f"say which of its labels ({', '.join(profile.classes)}) are negative, positive or surprise"
+        )
+    return table["label"].map(profile.three).where(~table["clip"].isin(profile.not_in_three))

@@ -1,0 +1,47 @@
+"""Choose the clips that are studied, and write the leave-one-subject-out splits."""
+
+import json
+from pathlib import Path
+
+import click
+
+from pipeline import paths
+from pipeline.databases.profiles import profile_of
+from pipeline.databases.task import check_subjects, make_task
+from pipeline.evaluation import loso
+from pipeline.params import load_params
+from pipeline.storage import parts, tables
+from pipeline.storage.outputs import staged
+from stages.command import stage
+
+
+@stage
+def main() -> None:
+    """The clips of all databases of the study in the classes of its task."""
+    params = load_params(paths.PARAMS)
+    name = params.dataset
+    members = parts.read(paths.parts(name), list(params.databases))
+    recordings = {part.database: tables.read(Path(part.recordings.path)) for part in members}
+    profiles = {database: profile_of(database, params.synthesize.layout) for database in params.databases}
+    task = make_task(recordings, profiles, params.classes)
+    loso.check(task.clips)
+    check_subjects(task, params.subjects, name)
+    if task.left_out:
+        counts = ", ".join(f"{count} {label}" for label, count in sorted(task.left_out.items()))
+        click.echo(f"{name}: clips outside the task are left out: {counts}")
+    targets = [paths.clips(name), paths.classes(name), paths.splits(name)]
+    with staged(paths.partial("task", name), *targets) as [clips, classes, splits]:
+        task.clips.to_csv(clips, index=False)
+        classes.write_text(json.dumps(task.classes) + "\n")
+        splits.mkdir()
+        for subject in params.subjects:
+            # The split of a fold that is not wanted is empty, so that its training has nothing to do; the splits of
+            # the others stay as they are, and `held_out` can grow without training any fold twice.
+            split = loso.split(task.clips, subject)
+            split = split if subject in params.folds else split[:0]
+            split.to_csv(splits / f"{subject}.csv", index=False)
+    click.echo(f"{name}: {len(task.clips)} clips of {len(params.subjects)} subjects")
+
+
+if __name__ == "__main__":
+    main()
