@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 
 from pipeline import flow, paths
-from pipeline.databases.task import prefix
 from pipeline.errors import InputError
 from pipeline.frames import face_crop, frame_files, resampling
 from pipeline.frames.recording import Recording
@@ -25,6 +24,7 @@ from pipeline.stanet.network import STANet
 from pipeline.storage import tables
 from pipeline.storage.clip_rows import clip_rows
 from pipeline.storage.outputs import staged
+from pipeline.storage.parts import prefix
 
 STEPS = ("frames", "optical flow", "networks", "picture")
 _FIGURES = (".png", ".svg")

@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from pipeline import paths
-from pipeline.databases.task import prefix
 from pipeline.params import Database, load_params
 from pipeline.storage import parts
 from pipeline.storage.outputs import staged
@@ -20,7 +19,7 @@ def main(database: str) -> None:
     params = load_params(paths.PARAMS)
     part = parts.Part(
         database=database,
-        prefix=prefix(database, several=len(params.databases) > 1),
+        prefix=parts.prefix(database, several=len(params.databases) > 1),
         recordings=parts.file_of(paths.recordings(database)),
         resized=parts.file_of(paths.resized(database)),
         flow=parts.file_of(paths.flow(database)),

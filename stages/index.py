@@ -33,6 +33,8 @@ def main(database: str) -> None:
     with staged(paths.partial("index", database), *targets) as [recordings, sums]:
         reading.table.to_csv(recordings, index=False)
         sums.write_text(json.dumps({file.name: sha256(file) for file in reading.annotations}) + "\n")
+    for row in reading.passed_over:
+        click.echo(f"{database}: passed over, because no task uses its label: {row}")
     click.echo(f"{database}: {len(reading.table)} recordings of {reading.table['subject'].nunique()} subjects")
 
 

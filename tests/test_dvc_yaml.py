@@ -28,7 +28,24 @@ EXEMPT = {
     "pipeline/__init__.py": "empty",
 }
 
-STAGES = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
+STAGES = {
+    name: stage.get("do", stage)
+    for name, stage in YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"].items()
+}
+PER_DATABASE = ("index", "interpolate", "resize", "extract_flow", "gather")
+
+# Parameters that a stage reads and that change nothing of what it writes.
+READ_ONLY = {
+    "index": {
+        "databases": "which databases there are is in the names of the stages",
+        "subjects": "a wrong list ends the stage early; `task` depends on it",
+        "classes": "as above",
+        "synthesize": "as above",
+        "synthesize.layout": "as above",
+    },
+    "gather": {"databases": "which databases there are is in the names of the stages"},
+    "train": {"databases": "which manifests are read is in the folder of the manifests, which it depends on"},
+}
 
 
 def imports(path: Path) -> set[str]:
@@ -90,7 +107,7 @@ def test_an_import_is_found_in_all_its_forms(tmp_path):
     module.write_text(
         "import pipeline.evaluation.loso\nfrom pipeline import params as p\nfrom pipeline.frames import recording\n"
         "from pipeline.databases import casme2\n"
-        "from pipeline.databases import DATASETS\nimport numpy\n\ndef f():\n"
+        "from pipeline.databases import readers\nimport numpy\n\ndef f():\n"
         "    from pipeline.evaluation.metrics import scores\n"
     )
     assert imports(module) == {
@@ -98,7 +115,7 @@ def test_an_import_is_found_in_all_its_forms(tmp_path):
         "pipeline/frames/recording.py",
         "pipeline/params.py",
         "pipeline/databases/casme2.py",
-        "pipeline/databases/__init__.py",
+        "pipeline/databases/readers.py",
         "pipeline/evaluation/metrics.py",
     }
 
@@ -109,6 +126,11 @@ def keys(section: type, prefix: str = "") -> set[str]:
     for field in dataclasses.fields(section):
         name = prefix + ("lambda" if field.name == "lambda_" else field.name)
         kind = typing.get_type_hints(section)[field.name]
+        if typing.get_origin(kind) is dict and typing.get_args(kind)[1] is params.Database:
+            found |= (
+                {name} | {f"{name}.{inner}" for inner in keys(params.Database, "synthetic.")} | {f"{name}.synthetic"}
+            )
+            continue
         found |= {name} | (keys(kind, f"{name}.") if dataclasses.is_dataclass(kind) else set())
     return found
 
@@ -126,20 +148,37 @@ def used(stage: str) -> set[str]:
             chains.add(".".join("lambda" if part == "lambda_" else part for part in chain))
     known = keys(params.Params)
     # `params.folds` is derived from two keys.
-    chains = {part for chain in chains for part in (("held_out", "subjects") if chain == "folds" else (chain,))}
+    derived = {"folds": ("held_out", "subjects"), "embedded": ("databases",)}
+    chains = {part for chain in chains for part in derived.get(chain, (chain,))}
     unknown = chains - known
     assert not unknown, f"{stage} reads what params.yaml does not have: {unknown}"
     return chains
 
 
+def settings_read(stage: str) -> set[str]:
+    """Keys of a database's section that a stage's script reads from `settings`."""
+    tree = ast.parse((ROOT / f"stages/{stage}.py").read_text())
+    known = {field.name for field in dataclasses.fields(params.Database)}
+    return {
+        f"databases.${{key}}.{node.attr}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "settings"
+        and node.attr in known
+    }
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_params_are_those_that_the_script_reads(stage):
     declared = set(STAGES[stage].get("params", []))
-    tracked_otherwise = {"dataset"}  # part of the stage's name
-    for key in used(stage):
+    tracked_otherwise = {"dataset"} | READ_ONLY.get(stage, {}).keys()  # `dataset` is part of the stage's name
+    for key in used(stage) | settings_read(stage):
         covered = any(key == name or key.startswith(f"{name}.") for name in declared)
+        covered |= key == "databases" and stage in PER_DATABASE  # whose section's keys are looked at one by one
         section_of_declared = any(name.startswith(f"{key}.") for name in declared)
-        by_path = f"${{{key}}}" in STAGES[stage]["deps"]
+        paths = {f"${{{key}}}", key.replace("databases.${key}.", "${item.") + "}"}
+        by_path = bool(paths & set(STAGES[stage]["deps"]))
         assert covered or section_of_declared or by_path or key in tracked_otherwise or key.startswith("runtime"), key
 
 
@@ -163,14 +202,15 @@ def test_params_yaml_has_exactly_the_known_keys():
 
 def test_every_stage_of_the_design_is_there():
     assert list(STAGES) == [
-        *("synthesize", "index", "interpolate", "resize", "extract_flow", "train", "aggregate", "report")
+        *("synthesize", "index", "interpolate", "resize", "extract_flow", "gather"),
+        *("task", "train", "aggregate", "report"),
     ]
 
 
 def test_outputs_with_faces_are_never_pushed():
     for stage, name in (("interpolate", "interpolated.h5"), ("resize", "resized.h5")):
         [out] = STAGES[stage]["outs"]
-        assert out == {f"data/${{item.dataset}}/{name}": {"push": False}}
+        assert out == {f"data/${{key}}/{name}": {"push": False}}
     for name in ("report.html", "figures"):  # faces, where report.faces is true
         assert {f"results/${{item.dataset}}/{name}": {"push": False}} in STAGES["report"]["outs"]
 
@@ -193,8 +233,8 @@ def test_the_committed_lock_belongs_to_the_code():
     }
     assert not stale
     active = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
-    expected = {"synthesize"} | {
-        f"{stage}@{active['dataset']}" for stage in STAGES if stage not in ("synthesize", "train")
-    }
+    per_dataset = STAGES.keys() - {"synthesize", "train", *PER_DATABASE}
+    expected = {"synthesize"} | {f"{stage}@{active['dataset']}" for stage in per_dataset}
+    expected |= {f"{stage}@{database}" for stage in PER_DATABASE for database in active["databases"]}
     expected |= {f"train@{active['dataset']}-{subject}" for subject in active["subjects"]}
     assert expected <= set(lock["stages"])

@@ -10,6 +10,9 @@ from pipeline import params
 from pipeline.errors import InputError
 
 COMMITTED = Path(__file__).parents[1] / "params.yaml"
+BOXES = "databases__synthetic__face_boxes"
+SYNTHETIC = YAML(typ="safe", pure=True).load(COMMITTED)["databases"]["synthetic"]
+SEVERAL = {"casme2": SYNTHETIC, "smic": SYNTHETIC}
 
 
 @pytest.fixture
@@ -75,24 +78,43 @@ def test_a_whole_number_is_a_float_where_one_is_expected(load):
         ({"flow__method": "flownet3"}, ["did you mean flownet2?"]),
         ({"flow__tf32": "yes"}, ["flow.tf32", "boolean", "'yes'"]),
         ({"flow__method": "flownet2", "resize__size": 200}, ["resize.size", "multiple of 64", "flownet2", "200"]),
-        ({"dataset": "casme3"}, ["dataset", "casme2", "synthetic", "'casme3'"]),
-        ({"face": "yes"}, ["face", "crop", "none", "'yes'"]),
+        ({"dataset": "casme3"}, ["dataset", "must be synthetic for the database synthetic", "'casme3'"]),
+        ({"classes": "three"}, ["dataset", "must be synthetic-3", "classes: three", "'synthetic'"]),
+        ({"classes": "four"}, ["classes", "'own' or 'three'", "'four'"]),
+        ({"databases": {}}, ["databases", "at least 1"]),
+        ({"databases": {"casme3": SYNTHETIC}}, ["databases.casme3", "casme2", "did you mean casme"]),
+        (
+            {"databases": {"casme2": SYNTHETIC, "smic": SYNTHETIC}},
+            ["classes: must be three", "dataset", "a name of its own"],
+        ),
+        ({"databases": {"casme2": SYNTHETIC, "smic": SYNTHETIC}, "classes": "three", "dataset": "smic-3"}, ["dataset"]),
+        ({"databases__synthetic__rwa": "x"}, ["databases.synthetic.rwa", "unknown key", "did you mean raw?"]),
+        ({"databases__synthetic__face": "yes"}, ["face", "crop", "none", "'yes'"]),
         ({"report__faces": "no"}, ["report.faces", "valid boolean", "'no'"]),
         ({"report__clips": ["a", "b", "c", "d", "e"]}, ["report.clips", "at most 4 items"]),
         ({"report__clips": ["a", "a"]}, ["report.clips", "must not list anything twice"]),
-        ({"face_boxes": {"sub01/a": [0, 0, 10]}}, ["face_boxes.sub01/a.3: missing, found only [0, 0, 10]"]),
-        ({"face_boxes": {"sub01/a": [0, -1, 10, 10]}}, ["face_boxes.sub01/a", "greater than or equal to 0", "-1"]),
-        ({"annotation__file": "/elsewhere/x.xlsx"}, ["annotation.sha256", "must be given"]),
-        ({"annotation__file": "../x.xlsx"}, ["annotation.file", "'../x.xlsx'"]),
-        ({"annotation__sha256": "abc"}, ["annotation.sha256", "'abc'"]),
+        (
+            {"databases__synthetic__face_boxes": {"sub01/a": [0, 0, 10]}},
+            ["face_boxes.sub01/a.3: missing, found only [0, 0, 10]"],
+        ),
+        (
+            {"databases__synthetic__face_boxes": {"sub01/a": [0, -1, 10, 10]}},
+            ["face_boxes.sub01/a", "greater than or equal to 0", "-1"],
+        ),
+        ({"databases__synthetic__annotation__file": "/elsewhere/x.xlsx"}, ["annotation.sha256", "must be given"]),
+        ({"databases__synthetic__annotation__file": "../x.xlsx"}, ["annotation.file", "'../x.xlsx'"]),
+        ({"databases__synthetic__annotation__sha256": "abc"}, ["annotation.sha256", "'abc'"]),
         ({"synthesize__layout": "casme3"}, ["synthesize.layout", "casme, casme2, smic", "'casme3'"]),
         ({"train__epoch": 3}, ["train.epoch", "unknown key"]),
         ({"lamda": 1.0}, ["lamda", "unknown key", "did you mean lambda?"]),
         ({"seed": ...}, ["seed", "missing"]),
         ({"lambda": ...}, ["lambda", "missing"]),
-        ({"raw": "recordings/casme2"}, ["raw", "absolute", "'recordings/casme2'"]),
-        ({"raw": "data/raw/mine"}, ["raw", "data/raw/synthetic or an absolute path", "'data/raw/mine'"]),
-        ({"raw": "/data/../elsewhere"}, ["raw", "'..'"]),
+        ({"databases__synthetic__raw": "recordings/casme2"}, ["raw", "absolute", "'recordings/casme2'"]),
+        (
+            {"databases__synthetic__raw": "data/raw/mine"},
+            ["raw", "data/raw/synthetic or an absolute path", "'data/raw/mine'"],
+        ),
+        ({"databases__synthetic__raw": "/data/../elsewhere"}, ["raw", "'..'"]),
         ({"subjects": ["sub01", "sub01"]}, ["subjects", "twice"]),
         ({"subjects": ["sub01"]}, ["subjects", "at least 2"]),
         ({"subjects": [1, 2]}, ["subjects.0", "string", "1"]),
@@ -115,9 +137,25 @@ def test_a_wrong_value_names_key_value_and_what_is_allowed(load, change, message
 
 def test_all_that_does_not_fit_together_is_reported_at_once(load):
     with pytest.raises(InputError) as error:
-        load(raw="elsewhere", held_out=["sub09"], train__augmentation__crop=190)
-    assert ": 3 wrong:\n  raw: " in str(error.value)
+        load(databases__synthetic__raw="elsewhere", held_out=["sub09"], train__augmentation__crop=190)
+    assert ": 3 wrong:\n  databases.synthetic.raw: " in str(error.value)
     assert "\n  held_out: " in str(error.value) and "\n  train.augmentation.crop: " in str(error.value)
+
+
+def test_an_older_file_is_one_error_that_says_how_to_write_the_new_one(load, tmp_path):
+    section = SYNTHETIC | {"raw": "/data/CASME II", "exclude": ["sub01/EP02_01f"], "face": "crop"}
+    with pytest.raises(InputError) as error:
+        load(databases=..., classes=..., dataset="casme2", **section)
+    message = str(error.value)
+    assert "raw, annotation, exclude, face, face_boxes: expected in the section of a database" in message
+    advice = YAML(typ="safe", pure=True).load(message.split("Replace these lines by:\n")[1])
+    loaded = load(**advice, dataset="casme2")
+    assert loaded.databases["casme2"].exclude == ("sub01/EP02_01f",) and loaded.databases["casme2"].face == "crop"
+
+
+def test_a_study_of_several_databases_has_a_name_of_its_own_and_three_classes(load):
+    loaded = load(databases=SEVERAL, classes="three", dataset="composite")
+    assert list(loaded.databases) == ["casme2", "smic"] and not loaded.embedded
 
 
 def test_equal_studies_hold_out_their_subjects_in_one_order(load):

@@ -101,7 +101,7 @@ def use(
         annotation=_annotation(root, annotated),
         exclude=kept,
         face=_face(name, root, reading.table),
-        face_boxes={clip: box for clip, box in boxes.items() if clip in known or last},
+        face_boxes={clip: tuple(box) for clip, box in boxes.items() if clip in known or last is not None},
     )
     subjects = sorted(task.clips["subject"].unique())
     after = _adopt(before, _values(name, database, classes, subjects, method), check)

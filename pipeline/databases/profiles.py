@@ -60,6 +60,10 @@ class Profile:
         """All labels that the database may have; empty: any."""
         return self.classes + self.left_out
 
+    def in_a_task(self, label: str) -> bool:
+        """Whether some task uses the label, so that a clip of it must not be missing."""
+        return label in self.three or label not in self.left_out
+
 
 # What most databases resemble.
 _AS_CASME2 = StudySettings(epochs=30, scales=(0.9, 1.0, 1.1))

@@ -41,6 +41,8 @@ class Reading:
     """Annotation files that were read."""
     unknown_exclusions: tuple[str, ...] = ()
     """Entries of `exclude` that are no clip and no row."""
+    passed_over: tuple[str, ...] = ()
+    """Rows that cannot be used, and why, of labels that no task uses."""
 
 
 class UnusableRows(InputError):
@@ -81,6 +83,7 @@ def tabulate(
     excluded = set(exclude)
     unused = set(excluded)
     problems: list[str] = []
+    passed_over: list[str] = []
     seen = _Seen()
     rows = []
     for sample in samples:
@@ -88,6 +91,9 @@ def tabulate(
             unused -= {sample.clip, sample.source}
             continue
         reasons = [*_defects(sample, root, profile), *seen.before(sample)]
+        if reasons and not profile.in_a_task(sample.label):
+            passed_over.append(f"{sample.source}: {sample.clip}: {'; '.join(reasons)}")
+            continue
         problems += [f"{sample.source}: {sample.clip}: {reason}" for reason in reasons]
         if not reasons:
             rows.append(_row(sample, root))
@@ -96,7 +102,7 @@ def tabulate(
         problems += [f"exclude: {entry} is no clip and no row of this dataset" for entry in sorted(unused)]
         advice.append("Take out of `exclude` in params.yaml what is no clip.")
     table = pd.DataFrame(rows, columns=list(COLUMNS)).sort_values("clip", ignore_index=True)
-    reading = Reading(table, tuple(annotations), tuple(sorted(unused)))
+    reading = Reading(table, tuple(annotations), tuple(sorted(unused)), tuple(passed_over))
     if problems:
         raise UnusableRows(
             f"{root}: {len(problems)} defect{'s' * (len(problems) > 1)} in this copy of {profile.name}:\n"

@@ -13,6 +13,7 @@ import pandas as pd
 
 from pipeline.databases.profiles import THREE, Profile
 from pipeline.errors import InputError
+from pipeline.storage.parts import prefix
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,6 @@ class Task:
 def dataset_name(database: str, classes: str) -> str:
     """Name of the dataset that one database makes: its own, or `casme2-3` with the classes of the composite."""
     return f"{database}-3" if classes == "three" else database
-
-
-def prefix(database: str, several: bool) -> str:
-    """What stands before the clips and subjects of a database in a study of several: two people stay two."""
-    return f"{database}-" if several else ""
 
 
 def make_task(recordings: Mapping[str, pd.DataFrame], profiles: Mapping[str, Profile], classes: str) -> Task:

@@ -12,7 +12,7 @@ from ruamel.yaml.tokens import CommentToken
 
 
 class Change(NamedTuple):
-    """A value that is another now."""
+    """A value that is another now; `old` is None for one that was not there, `new` for one that is not any more."""
 
     key: str
     """`train.epochs`."""
@@ -20,7 +20,9 @@ class Change(NamedTuple):
     new: Any
 
     def __str__(self) -> str:
-        return f"{self.key}: {_shown(self.old)} → {_shown(self.new)}"
+        if self.old is None:
+            return f"{self.key}: {_shown(self.new)}"
+        return f"{self.key}: removed" if self.new is None else f"{self.key}: {_shown(self.old)} → {_shown(self.new)}"
 
 
 def changed(path: Path, values: Mapping[str, Any]) -> tuple[str, list[Change]]:
@@ -49,7 +51,7 @@ def changed(path: Path, values: Mapping[str, Any]) -> tuple[str, list[Change]]:
         old = _plain(section[name])
         if old == value and isinstance(old, bool) == isinstance(value, bool):
             continue
-        changes.append(Change(key, old, value))
+        changes += _leaves(key, old, value)
         _replace(section, name, value)
         _align(section, name, column)
     text = io.StringIO()
@@ -57,23 +59,53 @@ def changed(path: Path, values: Mapping[str, Any]) -> tuple[str, list[Change]]:
     return text.getvalue(), changes
 
 
+def _leaves(key: str, old: Any, new: Any) -> Iterator[Change]:
+    """What changes in a value; of a mapping, entry by entry."""
+    if isinstance(new, dict) and (old is None or isinstance(old, dict)):
+        before = old or {}
+        for name in [*before, *(name for name in new if name not in before)]:
+            yield from _leaves(f"{key}.{name}", before.get(name), new.get(name))
+        if not new and old is None:
+            yield Change(key, old, new)
+    elif old != new:
+        yield Change(key, old, new)
+
+
 def _replace(section: CommentedMap, name: str, value: Any) -> None:
     """Put a value in place; what stands behind the old one, down to the next key, goes behind the new one."""
     after = _take_comment(section, name)
     if isinstance(value, (list, dict)) and value:
-        collection = CommentedSeq(value) if isinstance(value, list) else CommentedMap(value)
+        collection = _commentable(value)
         section[name] = collection
         beside, below = _split(after)
         if beside:
             section.ca.items[name] = [None, None, beside, None]
         if below:
-            last = len(collection) - 1 if isinstance(value, list) else list(collection)[-1]
-            place = [below, None, None, None] if isinstance(value, list) else [None, None, below, None]
-            collection.ca.items[last] = place
+            _put_below(collection, below)
     else:
         section[name] = value
         if after:
             section.ca.items[name] = [None, None, after, None]
+
+
+def _commentable(value: Any) -> Any:
+    """The same value in collections that can hold comments, at every depth; empty ones stay on their line."""
+    if isinstance(value, dict) and value:
+        return CommentedMap({name: _commentable(item) for name, item in value.items()})
+    if isinstance(value, list) and value:
+        return CommentedSeq(map(_commentable, value))
+    return value
+
+
+def _put_below(collection: CommentedMap | CommentedSeq, below: CommentToken) -> None:
+    """Put a comment behind the last line of a collection, which may be that of a collection inside it."""
+    last = len(collection) - 1 if isinstance(collection, CommentedSeq) else list(collection)[-1]
+    inner = collection[last]
+    if isinstance(inner, (CommentedSeq, CommentedMap)) and inner:
+        _put_below(inner, below)
+        return
+    in_list = isinstance(collection, CommentedSeq)
+    collection.ca.items[last] = [below, None, None, None] if in_list else [None, None, below, None]
 
 
 def _take_comment(section: CommentedMap, name: str) -> CommentToken | None:

@@ -60,6 +60,11 @@ class Part:
     """SHA-256 of each annotation file by its name."""
 
 
+def prefix(database: str, several: bool) -> str:
+    """What stands before the clips and subjects of a database in a study of several: two people stay two."""
+    return f"{database}-" if several else ""
+
+
 def file_of(path: Path) -> File:
     """A file of the checkout as it is now."""
     return File(path.as_posix(), sha256(path))

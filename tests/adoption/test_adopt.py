@@ -11,7 +11,8 @@ from ruamel.yaml import YAML
 
 from pipeline import params
 from pipeline.__main__ import main
-from pipeline.adoption.adopt import _duration
+from pipeline.adoption.estimate import _duration
+from pipeline.databases import readers
 from tests import official
 from tests.tiny import shrink
 
@@ -33,7 +34,7 @@ def checkout(tmp_path, monkeypatch):
 def tiny(checkout, monkeypatch):
     """The same with a small study, and without the steps of training that the estimate takes."""
     shrink(checkout / "params.yaml")
-    monkeypatch.setattr("pipeline.adoption.adopt._seconds_per_view", lambda *_: (0.1, "CPU"))
+    monkeypatch.setattr("pipeline.adoption.estimate._seconds_per_view", lambda *_: (0.1, "CPU"))
     return checkout
 
 
@@ -76,10 +77,10 @@ def test_a_dataset_is_adopted_with_the_settings_of_the_paper(tiny, trees, layout
     output = use(layout, "--from", trees[layout].root)
     loaded = params.load_params(tiny / "params.yaml")
     epochs, scales, flip, counts = PAPER[layout]
-    assert (loaded.dataset, loaded.raw) == (layout, str(trees[layout].root))
+    assert (loaded.dataset, loaded.databases[layout].raw) == (layout, str(trees[layout].root))
     assert loaded.subjects == (("s01", "s02", "s03") if layout == "smic" else ("sub01", "sub02", "sub03"))
     assert (loaded.train.epochs, loaded.train.lr, loaded.train.weight_decay) == (epochs, 1e-5, 1e-4)
-    assert loaded.lambda_ == 1e-8 and loaded.flow.method == "flownet2" and loaded.face == "none"
+    assert loaded.lambda_ == 1e-8 and loaded.flow.method == "flownet2" and loaded.databases[layout].face == "none"
     augmentation = loaded.train.augmentation
     assert (augmentation.scales, augmentation.horizontal_flip, augmentation.views) == (scales, flip, "all")
     assert f"the paper {counts:>30}" in output
@@ -97,7 +98,7 @@ def test_a_dataset_is_adopted_with_the_settings_of_the_paper(tiny, trees, layout
 
 
 def test_going_back_to_the_synthetic_dataset_restores_the_committed_file(checkout, trees, monkeypatch):
-    monkeypatch.setattr("pipeline.adoption.adopt._estimate", lambda *_: None)
+    monkeypatch.setattr("pipeline.adoption.adopt.estimate", lambda *_: None)
     use("smic", "--from", trees["smic"].root)
     use("synthetic")
     assert (checkout / "params.yaml").read_bytes() == (ROOT / "params.yaml").read_bytes()
@@ -195,8 +196,8 @@ def test_exclusions_stay_with_their_dataset(tiny, copy, trees):
     text = (tiny / "params.yaml").read_text()
     (tiny / "params.yaml").write_text(text.replace("exclude: []", f"exclude: [{clip}]"))
     assert f"excluded in params.yaml: {clip}\n" in use("casme2", "--from", copy.root)
-    assert params.load_params(tiny / "params.yaml").exclude == (clip,)
-    assert f"exclude: [{clip}] → []" in use("smic", "--from", trees["smic"].root)
+    assert params.load_params(tiny / "params.yaml").databases["casme2"].exclude == (clip,)
+    assert "databases.casme2: removed" in use("smic", "--from", trees["smic"].root)
     use("casme2", "--from", copy.root, fails=True)
     text = (tiny / "params.yaml").read_text().replace("exclude: []", "exclude: [s01/s01_typo_01]")
     (tiny / "params.yaml").write_text(text)
@@ -213,22 +214,22 @@ def test_what_was_said_of_single_clips_comes_back_with_their_dataset(tiny, copy,
     (tiny / "params.yaml").write_text(text)
     run = params.load_params(tiny / "params.yaml")
     lock = {  # what `dvc repro` keeps of it
-        "index@casme2": {"params": {"params.yaml": {"exclude": list(run.exclude)}}},
-        "interpolate@casme2": {"params": {"params.yaml": {"face_boxes": {boxed: [1, 2, 30, 40]}}}},
+        "index@casme2": {"params": {"params.yaml": {"databases.casme2.exclude": [gone]}}},
+        "interpolate@casme2": {"params": {"params.yaml": {"databases.casme2.face_boxes": {boxed: [1, 2, 30, 40]}}}},
     }
     YAML().dump({"schema": "2.0", "stages": lock}, tiny / "dvc.lock")
     use("smic", "--from", trees["smic"].root)
     other = params.load_params(tiny / "params.yaml")
-    assert other.exclude == () and other.face_boxes == {}
+    assert other.databases["smic"].exclude == () and other.databases["smic"].face_boxes == {}
     output = use("casme2", "--from", copy.root)
-    assert f"excluded in params.yaml: {gone}\n" in output and f"exclude: [] → [{gone}]" in output
+    assert f"excluded in params.yaml: {gone}\n" in output and f"databases.casme2.exclude: [{gone}]\n" in output
     assert params.load_params(tiny / "params.yaml") == run
 
 
 def test_the_folder_may_be_a_link_but_not_one_inside(tiny, copy, tmp_path):
     (tmp_path / "link").symlink_to(copy.root)
     use("casme2", "--from", tmp_path / "link")
-    assert params.load_params(tiny / "params.yaml").raw == str(tmp_path / "link")
+    assert params.load_params(tiny / "params.yaml").databases["casme2"].raw == str(tmp_path / "link")
     moved = (copy.root / "Cropped/sub02").rename(tmp_path / "sub02")
     (copy.root / "Cropped/sub02").symlink_to(moved)
     assert f"found links: {tmp_path}/link/Cropped/sub02" in use("casme2", fails=True)
@@ -237,13 +238,13 @@ def test_the_folder_may_be_a_link_but_not_one_inside(tiny, copy, tmp_path):
 def test_an_annotation_elsewhere_is_kept_by_its_content(tiny, copy, tmp_path):
     table = (copy.root / "CASME2-coding-20140508.xlsx").rename(tmp_path / "coding.xlsx")
     use("casme2", "--from", copy.root / "Cropped", "--annotation", table)
-    annotation = params.load_params(tiny / "params.yaml").annotation
+    annotation = params.load_params(tiny / "params.yaml").databases["casme2"].annotation
     assert annotation.file == str(table) and len(annotation.sha256) == 64
     official.write_xlsx(table, copy.table[:-1])
-    assert "annotation.sha256: " in use("casme2")
+    assert "databases.casme2.annotation.sha256: " in use("casme2")
     inside = shutil.copy(table, copy.root / "Cropped/coding.xlsx")
     use("casme2", "--annotation", inside)
-    annotation = params.load_params(tiny / "params.yaml").annotation
+    annotation = params.load_params(tiny / "params.yaml").databases["casme2"].annotation
     assert (annotation.file, annotation.sha256) == ("coding.xlsx", "")
 
 
@@ -253,7 +254,7 @@ def test_raw_frames_are_cropped_to_the_face(tiny, copy):
         path.rename(path.with_name(path.name.removeprefix("reg_")))
     output = use("casme2", "--from", copy.root)
     assert "face: crop, because these frames seem to be whole" in output
-    assert params.load_params(tiny / "params.yaml").face == "crop"
+    assert params.load_params(tiny / "params.yaml").databases["casme2"].face == "crop"
 
 
 @pytest.mark.parametrize("layout", ["smic", "casme2"])  # sub01 is no subject of the one and another person in the other
@@ -271,7 +272,7 @@ def test_a_subset_of_folds_stays_with_its_dataset(tiny, trees, layout):
 
 
 def test_the_estimate_counts_the_folds_that_are_trained(tiny, trees, monkeypatch):
-    monkeypatch.setattr("pipeline.adoption.adopt._seconds_per_view", lambda *_: (0.01, "a processor"))
+    monkeypatch.setattr("pipeline.adoption.estimate._seconds_per_view", lambda *_: (0.01, "a processor"))
     use("casme2", "--from", trees["casme2"].root)  # 9 clips of 3 subjects, 15 views, 30 epochs
     assert "training  3 folds: about 81 s, 27 s each" in use("casme2")
     text = (tiny / "params.yaml").read_text()
@@ -290,7 +291,7 @@ def test_clips_that_were_drawn_in_the_report_are_not_those_of_another_dataset(ti
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["casme3"], "expected one of the datasets casme, casme2, smic, synthetic, table; found casme3"),
+        (["casme3"], "expected one of the databases casme, casme2, smic, synthetic, table; found casme3"),
         (["casme2"], "use casme2 --from DIR"),
         (["casme2", "--from", "nowhere"], "found nothing at"),
         (["synthetic", "--from", "."], "has no folder to name"),
@@ -304,9 +305,7 @@ def test_a_wrong_call_is_one_clear_error(tiny, arguments, message):
 
 
 def test_a_table_is_adopted_with_the_labels_it_has(tiny, copy):
-    from pipeline.databases import DATASETS
-
-    table = DATASETS["casme2"].read(copy.root).table
+    table = readers.read("casme2", copy.root).table
     (copy.root / "CASME2-coding-20140508.xlsx").unlink()
     table.to_csv(copy.root / "clips.csv", index=False)
     output = use("table", "--from", copy.root, "--flow", "farneback")

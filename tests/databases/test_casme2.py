@@ -4,7 +4,9 @@ import pandas as pd
 import pytest
 
 from pipeline.databases import casme2
+from pipeline.databases.profiles import PROFILES
 from pipeline.databases.recordings import COLUMNS
+from pipeline.databases.task import make_task
 from pipeline.errors import InputError
 
 
@@ -37,8 +39,9 @@ def test_labels_outside_the_task_are_counted(tree):
     tree.add(2, "c", label="sadness")
     tree.add(2, "d", label="sadness")
     reading = read(tree)
-    assert len(reading.table) == 1
-    assert reading.left_out == {"fear": 1, "sadness": 2}
+    assert len(reading.table) == 4  # whatever their label
+    task = make_task({"casme2": reading.table}, {"casme2": PROFILES["casme2"]}, "own")
+    assert list(task.clips["clip"]) == ["sub01/a"] and task.left_out == {"fear": 1, "sadness": 2}
 
 
 def test_an_extra_folder_level_and_stray_files_do_not_matter(tree):

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.databases import DATASETS, casme, casme2, smic
+from pipeline.databases import casme, casme2, readers, smic
+from pipeline.databases.profiles import PROFILES, profile_of
+from pipeline.databases.task import make_task
 from pipeline.errors import InputError
 from tests import official
 
@@ -22,22 +24,25 @@ def test_a_tree_with_all_traps_gives_exactly_the_expected_table(trapped):
     name, tree = trapped
     # CASME's sample without offset is a defect; its row is excluded as the message asks.
     exclude = ["sub01/EP78_1-9"] if name == "casme" else []
-    reading = DATASETS[name].read(tree.root, exclude)
-    assert [tuple(row) for row in reading.table.itertuples(index=False)] == tree.expected()
-    assert len(reading.table) == 9
-    assert (
-        reading.left_out
-        == {
-            "casme": {"contempt": 1, "happiness": 1},
-            "casme2": {"fear": 1, "sadness": 1},
-            "smic": {},
-        }[name]
-    )
+    reading = readers.read(name, tree.root, exclude)
+    profile = PROFILES[name]
+    task = make_task({name: reading.table}, {name: profile}, "own")
+    columns = list(reading.table.columns)
+    assert [tuple(row) for row in task.clips[columns].itertuples(index=False)] == tree.expected()
+    assert len(task.clips) == 9
+    assert sum(task.left_out.values()) + len(reading.passed_over) == {"casme": 2, "casme2": 2, "smic": 0}[name]
+
+
+def test_a_row_that_no_task_uses_is_named_and_does_not_stand_in_the_way(tmp_path):
+    tree = official.WITH_TRAPS["casme"](tmp_path / "casme", False)
+    passed_over = readers.read("casme", tree.root, ["sub01/EP78_1-9"]).passed_over
+    assert len(passed_over) == 2
+    assert all("onset and offset must be frame numbers, found 5 and None" in row for row in passed_over)
 
 
 @pytest.mark.parametrize(("name", "correct", "methods"), [("casme", 131, 5), ("casme2", 170, 8), ("smic", 113, 8)])
 def test_the_papers_own_accuracy_is_an_exact_fraction_of_its_clips(name, correct, methods):
-    profile = DATASETS[name].profile
+    profile = PROFILES[name]
     assert dict(profile.published)["STANet (paper)"] == round(100 * correct / profile.paper.clips, 2)
     assert len(profile.published) == methods
 
@@ -151,7 +156,8 @@ def test_smic_has_no_annotation(tmp_path):
 def test_the_embedded_dataset_is_read_in_every_layout(tmp_path):
     for layout in official.WITH_TRAPS:
         list(official.write_tree(tmp_path / layout, layout=layout, **official.TINY))
-        reading = DATASETS["synthetic"].read(tmp_path / layout)
+        reading = readers.read("synthetic", tmp_path / layout)
         assert len(reading.table) == 9
-        assert set(reading.table["label"]) == set(reading.classes)
-        assert set(reading.classes) <= set(DATASETS[layout].profile.classes)
+        classes = profile_of("synthetic", layout).classes
+        assert set(reading.table["label"]) == set(classes)
+        assert set(classes) <= set(PROFILES[layout].classes)

@@ -3,7 +3,9 @@
 import pandas as pd
 import pytest
 
-from pipeline.databases import DATASETS
+from pipeline.databases import readers
+from pipeline.databases.profiles import PROFILES
+from pipeline.databases.task import make_task
 from pipeline.errors import InputError
 from tests.conftest import write_frame
 
@@ -27,12 +29,16 @@ def rows():
 
 def read(folder, rows, **options):
     pd.DataFrame(rows).to_csv(folder / "my clips.csv", index=False)
-    return DATASETS["table"].read(folder, **options)
+    return readers.read("table", folder, **options)
+
+
+def task_of(reading):
+    return make_task({"table": reading.table}, {"table": PROFILES["table"]}, "own")
 
 
 def test_a_table_without_apex_is_enough_and_its_labels_are_the_classes(folder):
     reading = read(folder, rows())
-    assert reading.classes == ("anger", "joy")
+    assert task_of(reading).classes == ("anger", "joy")
     assert reading.table.to_csv(index=False).splitlines() == [
         "clip,subject,label,onset,apex,offset,n_frames,frames",
         "006/a,006,joy,8,,11,4,frames/006/a",
@@ -46,7 +52,7 @@ def test_the_table_of_the_contract_is_read_as_it_was_written(folder):
     table = read(folder, rows()).table
     table.loc[0, "apex"] = "9"
     table.to_csv(folder / "my clips.csv", index=False)
-    again = DATASETS["table"].read(folder).table
+    again = readers.read("table", folder).table
     assert again.to_csv() == table.to_csv()
 
 
@@ -85,13 +91,13 @@ def test_a_missing_column_is_named(folder):
     pd.DataFrame(rows()).drop(columns="label").to_excel(folder / "x.xlsx", index=False)
     pd.DataFrame(rows()).drop(columns="frames").to_csv(folder / "y.csv", index=False)
     with pytest.raises(InputError, match=r"x\.xlsx has no column label\n.*y\.csv has no column frames"):
-        DATASETS["table"].read(folder)
+        readers.read("table", folder)
 
 
 def test_an_empty_table_has_no_columns(folder):
     (folder / "x.csv").write_bytes(b"")
     with pytest.raises(InputError, match=r"x\.csv has no column clip, subject, label"):
-        DATASETS["table"].read(folder)
+        readers.read("table", folder)
 
 
 def test_one_person_has_one_name(folder):
@@ -106,18 +112,18 @@ def test_one_person_has_one_name(folder):
 def test_umlauts_are_read_in_every_encoding_that_a_file_tells(folder, encoding):
     table = pd.DataFrame(rows()).assign(label=["fröhlich", "größe", "喜", "größe"])
     (folder / "my clips.csv").write_bytes(table.to_csv(index=False, sep=";").encode(encoding))
-    assert DATASETS["table"].read(folder).classes == ("fröhlich", "größe", "喜")
+    assert task_of(readers.read("table", folder)).classes == ("fröhlich", "größe", "喜")
 
 
 @pytest.mark.parametrize(("encoding", "label"), [("cp1252", "größe"), ("gb18030", "高兴")])
 def test_an_encoding_that_would_have_to_be_guessed_is_refused(folder, encoding, label):
     table = pd.DataFrame(rows()).assign(remark=label)
     (folder / "my clips.csv").write_bytes(table.to_csv(index=False).encode(encoding))
-    assert len(DATASETS["table"].read(folder).table) == 4  # what is in other columns does not matter
+    assert len(readers.read("table", folder).table) == 4  # what is in other columns does not matter
     table.loc[2, "label"] = label
     (folder / "my clips.csv").write_bytes(table.to_csv(index=False).encode(encoding))
     with pytest.raises(InputError, match=r"my clips\.csv:4: expected text in UTF-8.*Save the table as `CSV UTF-8`"):
-        DATASETS["table"].read(folder)
+        readers.read("table", folder)
 
 
 def test_frames_in_another_format_are_named(folder):

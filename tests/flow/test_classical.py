@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline import flow
-from pipeline.databases import DATASETS
+from pipeline.databases import readers
 from pipeline.frames import frame_files
 from pipeline.synthetic import generator
 
@@ -78,7 +78,7 @@ def filmed(tmp_path_factory):
         flicker=0.01,
     ):
         pass
-    clips = DATASETS["synthetic"].read(root).table
+    clips = readers.read("synthetic", root).table
     clip = clips.iloc[0]
     apex = int(clip["apex"] - clip["onset"])
     files = frame_files.numbered(root / clip["frames"])

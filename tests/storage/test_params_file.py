@@ -10,9 +10,9 @@ from pipeline.storage.params_file import changed
 COMMITTED = Path(__file__).parents[2] / "params.yaml"
 
 VALUES = {
-    "raw": "/media/a folder/with a name so long that it would not fit on one line/of eighty characters/CASME II",
+    "databases.synthetic.raw": "/media/a folder/whose name would not fit on one line/of eighty characters/CASME II",
     "subjects": ["006", "sub02"],
-    "exclude": ["sub01/EP02_01f", "casme.xlsx:7"],
+    "databases.synthetic.exclude": ["sub01/EP02_01f", "casme.xlsx:7"],
     "train.epochs": 60,
     "train.lr": 1e-5,
     "train.augmentation.scales": [1.0],
@@ -57,12 +57,32 @@ def test_equal_values_change_nothing():
 
 
 def test_a_change_is_shown_as_old_and_new():
-    _, changes = changed(COMMITTED, {"train.epochs": 60, "subjects": ["a"], "annotation.sha256": "0"})
+    _, changes = changed(
+        COMMITTED, {"train.epochs": 60, "subjects": ["a"], "databases.synthetic.annotation.sha256": "0"}
+    )
     assert [str(change) for change in changes] == [
         "train.epochs: 40 → 60",
         "subjects: [sub01, sub02, sub03, sub04, sub05] → [a]",
-        "annotation.sha256: '' → 0",
+        "databases.synthetic.annotation.sha256: '' → 0",
     ]
+
+
+def test_a_mapping_that_is_replaced_is_shown_entry_by_entry_and_leaves_the_comments_below_in_place(tmp_path):
+    other = tmp_path / "params.yaml"
+    before = YAML(typ="safe", pure=True).load(COMMITTED)["databases"]
+    section = {"raw": "/data/smic", "annotation": {"file": "auto", "sha256": ""}, "exclude": ["a"], "face_boxes": {}}
+    text, changes = changed(COMMITTED, {"databases": {"smic": section}})
+    assert [str(change) for change in changes] == [
+        "databases.synthetic: removed",
+        "databases.smic.raw: /data/smic",
+        "databases.smic.annotation.file: auto",
+        "databases.smic.annotation.sha256: ''",
+        "databases.smic.exclude: [a]",
+        "databases.smic.face_boxes: {}",
+    ]
+    assert comments(text) == comments(COMMITTED.read_text())
+    other.write_text(text)
+    assert changed(other, {"databases": before})[0] == COMMITTED.read_text()
 
 
 @pytest.mark.parametrize("value", ["{}", "\n  sub01/a:\n  - 1\n  - 2\n  - 3\n  - 4", "\n  sub01/a: [1, 2, 3, 4]"])
