@@ -27,10 +27,12 @@ TRAINING = """
 import json, time
 from pipeline import params, paths
 from pipeline.stanet import fold
-from pipeline.storage import tables
+from pipeline.storage import parts, tables
 from pipeline.device import resolve_device
 settings = params.load_params(paths.PARAMS)
-flow, classes = fold.read_flow(paths.flow(settings.dataset)), json.loads(paths.classes(settings.dataset).read_text())
+classes = json.loads(paths.classes(settings.dataset).read_text())
+clips = list(tables.read(paths.clips(settings.dataset))["clip"])
+flow = fold.read_flow(parts.read(paths.parts(settings.dataset), list(settings.databases)), clips)
 begin = time.perf_counter()
 for subject in settings.subjects:
     split = tables.read(paths.split(settings.dataset, subject))
@@ -48,7 +50,7 @@ def prepared(folder: Path, epochs: int | None) -> Path:
         (checkout / paths.PARAMS).write_text(text)
     (checkout / "dvc.lock").unlink(missing_ok=True)
     dataset = load_params(checkout / paths.PARAMS).dataset
-    command = [*DVC, "repro", "--quiet", f"extract_flow@{dataset}"]
+    command = [*DVC, "repro", "--quiet", f"task@{dataset}"]
     subprocess.run(command, cwd=checkout, env=environment(), check=True, stdout=subprocess.DEVNULL)
     return checkout
 

@@ -13,14 +13,14 @@ import torch
 from scipy.stats import spearmanr
 
 from pipeline import paths
-from pipeline.databases import DATASETS
+from pipeline.databases.profiles import PROFILES
 from pipeline.device import resolve_device
 from pipeline.learning import augmentation, training
 from pipeline.learning.augmentation import TEST_VIEW, Views
 from pipeline.params import load_params
 from pipeline.stanet import fold
 from pipeline.stanet.network import STANet, stanet_loss
-from pipeline.storage import tables
+from pipeline.storage import parts, tables
 
 QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
 
@@ -33,11 +33,11 @@ def main(subjects: tuple[str, ...], seed: int) -> None:
     params = load_params(paths.PARAMS)
     if not (params.model.spatial_attention and params.model.temporal_attention):
         raise click.ClickException("expected a network with both attention branches in params.yaml")
-    paper = DATASETS["casme2"].profile.settings
+    paper = PROFILES["casme2"].settings
     device = resolve_device(params.runtime.device)
     training.fix_arithmetic(params.train.threads)
-    flow = fold.read_flow(paths.flow(params.dataset))
-    table = tables.read(paths.clips(params.dataset)).set_index("clip").loc[list(flow.clips)]
+    table = tables.read(paths.clips(params.dataset))
+    flow = fold.read_flow(parts.read(paths.parts(params.dataset), list(params.databases)), list(table["clip"]))
     classes = json.loads(paths.classes(params.dataset).read_text())
     labels = torch.tensor([classes.index(label) for label in table["label"]])
     tested = torch.from_numpy(table["subject"].isin(subjects).to_numpy())

@@ -35,6 +35,8 @@ from pipeline.params import Params, load_params, parse_params
 from pipeline.stanet import fold
 from pipeline.stanet.network import STANet, stanet_loss
 from pipeline.storage import clip_store, params_file
+from pipeline.storage.digests import sha256
+from pipeline.storage.parts import File, Part
 
 FRAMES, SIZE = 19, 192
 CLIPS, CLASSES, SUBJECTS = 64, 5, 26
@@ -49,6 +51,15 @@ def write_flow(path: Path, clips: int) -> None:
     names = [f"sub{clip % SUBJECTS + 1:02d}/{clip}" for clip in range(clips)]
     fields = (rng.normal(scale=0.1, size=(FRAMES, 2, SIZE, SIZE)).astype(np.float16) for _ in names)
     clip_store.write_stack(path, "flow", names, fields, {"method": "random"})
+
+
+def read_flow(path: Path) -> fold.Flow:
+    """All clips of a file, as a fold of the study reads them."""
+    file = File(path.as_posix(), sha256(path))
+    with clip_store.reading(path) as stored:
+        clips = clip_store.clip_names(stored)
+    part = Part("table", "", recordings=file, resized=file, flow=file, truth=None, annotation={})
+    return fold.read_flow([part], clips)
 
 
 class PlainClips(Dataset):
@@ -175,7 +186,7 @@ def compare(params: Params, device: torch.device) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "flow.h5")
         write_flow(path, CLIPS + 1)
-        flow = fold.read_flow(path)
+        flow = read_flow(path)
         rate, work = matrix_rate(device), gflop_per_clip(params, device)
         click.echo(
             f"matrix product, float32: {rate:.0f} GFLOP/s; a clip is {work:.2f} GFLOP: {rate / work:.1f} clips/s"
@@ -205,7 +216,7 @@ def measure_fold(params: Params, clips: int, device: torch.device, answer: multi
         path = Path(folder, "flow.h5")
         write_flow(path, clips)
         start = time.perf_counter()
-        flow = fold.read_flow(path)
+        flow = read_flow(path)
         ticks = []
 
         def progress(epochs: Iterable[int]) -> Iterator[int]:
@@ -260,7 +271,7 @@ def study(_: Params, device: torch.device) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "flow.h5")
         write_flow(path, STUDY)
-        flow = fold.read_flow(path)
+        flow = read_flow(path)
         for precision in ("float32", "tf32", "bf16"):
             wanted = {"train.epochs": 30, "train.augmentation.views": "all", "train.precision": precision}
             params = _changed(wanted)

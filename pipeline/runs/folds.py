@@ -123,7 +123,6 @@ def train(params: Params, recipes: dict[Job, Recipe], workers: int | None, sched
     """
     if not recipes:
         return
-    shared = _shared(params, recipes)
     if scheduler is not None:
         cluster = queue.running_cluster(scheduler)
     else:
@@ -135,7 +134,7 @@ def train(params: Params, recipes: dict[Job, Recipe], workers: int | None, sched
         with cluster as client, _Progress(params, recipes) as progress:
             if not client.scheduler_info()["workers"]:
                 progress.say("No worker is there yet: the folds wait for the first one")
-            results = queue.results(client, list(recipes), shared, progress.advance)
+            results = queue.results(client, list(recipes), _shared(params, recipes), progress.advance)
             with closing(results):
                 for job, outcome in results:
                     if isinstance(outcome, Exception):

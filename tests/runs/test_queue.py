@@ -24,7 +24,9 @@ from pipeline.params import parse_params
 from pipeline.runs import queue, worker
 from pipeline.runs.queue import Job, Shared
 from pipeline.stanet import fold
-from pipeline.storage import clip_store
+from pipeline.storage import clip_store, parts
+from pipeline.storage.digests import sha256
+from tests.manifests import part_of
 from tests.tiny import shrink
 
 ROOT = Path(__file__).parents[2]
@@ -52,18 +54,20 @@ class Study:
         text = self.params.replace("epochs: 3 ", f"epochs: {epochs} ")
         return [Job(subject, subject, text, '["negative", "positive"]', self.splits[subject]) for subject in subjects]
 
-    def shared(self, flow=None):
+    def shared(self, root=None):
         modules = [
             f"pipeline/{name}.py" for name in ("stanet/fold", "learning/training", "stanet/network", "runs/worker")
         ]
-        return Shared(flow or self.flow, worker._md5(self.flow), worker.environment(modules))
+        manifest = parts.as_text(part_of(Path("flow.h5"), self.flow.parent))
+        return Shared(root or self.flow.parent, (manifest,), worker.environment(modules))
 
     def alone(self, job):
         """Its files, trained in this process."""
         split = pd.DataFrame([line.split(",") for line in job.split.splitlines()])
         split = split[1:].set_axis(split.iloc[0], axis=1)
         params = parse_params(job.params, paths.PARAMS)
-        return tuple(fold.run(params, job.subject, CLASSES, split, fold.read_flow(self.flow), torch.device("cpu")))
+        flow = fold.read_flow([part_of(self.flow)], list(split["clip"]))
+        return tuple(fold.run(params, job.subject, CLASSES, split, flow, torch.device("cpu")))
 
 
 @pytest.fixture(scope="module")
@@ -174,10 +178,13 @@ def test_a_fold_has_the_same_bytes_wherever_and_after_whatever_it_is_trained(clu
 
 
 class ElsewhereNothing(type(Path())):
-    """A path that leads nowhere on another machine."""
+    """A folder that is not there on another machine."""
 
-    def absolute(self):
-        return Path("/nowhere/flow.h5")
+    def __str__(self):
+        return "/nowhere"
+
+    def __truediv__(self, name):
+        return Path(*self.parts) / name
 
 
 def test_flow_that_workers_cannot_read_is_sent_to_each_and_removed_again(cluster, study):
@@ -188,7 +195,7 @@ def test_flow_that_workers_cannot_read_is_sent_to_each_and_removed_again(cluster
         client.wait_for_workers(2, timeout=PATIENCE)
         jobs = study.jobs()
         found = {}
-        for job, files in queue.results(client, jobs, study.shared(ElsewhereNothing(study.flow)), Watch()):
+        for job, files in queue.results(client, jobs, study.shared(ElsewhereNothing(study.flow.parent)), Watch()):
             found[job.name] = files
             held |= {path.relative_to(cluster.folder).parts[0] for path in cluster.folder.rglob("*.h5")}
         until(lambda: not list(cluster.folder.rglob("*.h5")))
@@ -198,15 +205,14 @@ def test_flow_that_workers_cannot_read_is_sent_to_each_and_removed_again(cluster
 
 def test_flow_that_cannot_be_sent_is_one_clear_error(cluster, study, tmp_path):
     cluster.worker("a")()
-    shared = study.shared(ElsewhereNothing(study.flow))
+    shared = study.shared(ElsewhereNothing(study.flow.parent))
     with cluster.client() as client:
         client.wait_for_workers(1, timeout=PATIENCE)
-        changed = ElsewhereNothing(tmp_path / "flow.h5")
-        changed.write_bytes(b"another flow")
+        (tmp_path / "flow.h5").write_bytes(b"another flow")
         with pytest.raises(InputError, match=r"flow\.h5 was changed while the folds were trained"):
-            collect(client, study.jobs(), shared._replace(flow=changed))
+            collect(client, study.jobs(), shared._replace(root=ElsewhereNothing(tmp_path)))
         [folder] = client.run(lambda dask_worker: dask_worker.local_directory).values()
-        (Path(folder) / f"{shared.flow_md5}.h5").symlink_to("/dev/full")
+        (Path(folder) / f"{sha256(study.flow)}.h5").symlink_to("/dev/full")
         with pytest.raises(InputError, match=r"cannot keep the flow that was sent to it.*No space left"):
             collect(client, study.jobs(), shared)
 
@@ -216,7 +222,7 @@ def test_flow_that_a_worker_has_lost_is_not_waited_for(cluster, study):
     module = cluster.folder / "a/pipeline/runs/worker.py"
     module.write_text(module.read_text().replace(".write_bytes(self._content)", ".touch()"))
     start()
-    shared = study.shared(ElsewhereNothing(study.flow))
+    shared = study.shared(ElsewhereNothing(study.flow.parent))
     shared.environment.pop("pipeline/runs/worker.py")
     with cluster.client() as client, pytest.raises(InputError, match=r"sent there, in .*/a/local/.*; found none"):
         collect(client, study.jobs(), shared)
@@ -251,7 +257,7 @@ def test_what_a_worker_has_loaded_counts_and_not_what_its_files_say_now(cluster,
         collect(client, study.jobs(subjects=["s1"]), study.shared())
         module = cluster.folder / "a/pipeline/stanet/network.py"
         module.write_text(f"{module.read_text()}# changed\n")
-        changed = worker._md5(module)
+        changed = worker.md5(module)
         shared = study.shared()
         with pytest.raises(InputError, match="stanet"):
             collect(

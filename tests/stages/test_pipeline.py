@@ -1,5 +1,6 @@
 """The pipeline as DVC runs it, on a tiny synthetic study."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -22,15 +23,23 @@ SUBJECTS = TINY["subjects"]
 CLASSES = ["disgust", "happiness", "repression", "surprise"]
 TRAIN = {f"train@synthetic-{subject}" for subject in SUBJECTS}
 ALL = {"synthesize", *TRAIN} | {
-    f"{s}@synthetic" for s in ("index", "interpolate", "resize", "extract_flow", "aggregate", "report")
+    f"{s}@synthetic"
+    for s in ("index", "interpolate", "resize", "extract_flow", "gather", "task", "aggregate", "report")
 }
+PREPARED = {f"{stage}@synthetic" for stage in ("index", "extract_flow", "gather", "task")}
 SCORED = {"aggregate@synthetic", "report@synthetic"}
 
 
 def test_the_files_are_those_of_the_contract(finished):
     data, results = finished.root / "data/synthetic", finished.root / "results/synthetic"
     clips = pd.read_csv(data / "clips.csv")
-    assert list(clips.columns) == ["clip", "subject", "label", "onset", "apex", "offset", "n_frames", "frames"]
+    columns = ["clip", "subject", "label", "onset", "apex", "offset", "n_frames", "frames"]
+    assert list(clips.columns) == [*columns, "database"] and set(clips["database"]) == {"synthetic"}
+    pd.testing.assert_frame_equal(pd.read_csv(data / "recordings.csv"), clips[columns])
+    manifest = json.loads((data / "parts/synthetic.json").read_text())
+    for kind, file in (("recordings", "recordings.csv"), ("resized", "resized.h5"), ("flow", "flow.h5")):
+        digest = hashlib.sha256((data / file).read_bytes()).hexdigest()
+        assert manifest[kind] == {"path": f"data/synthetic/{file}", "sha256": digest}
     assert len(clips) == 9 and list(clips["clip"]) == sorted(clips["clip"])
     assert (clips["n_frames"] == clips["offset"] - clips["onset"] + 1).all()
     assert all((finished.root / "data/raw/synthetic" / folder).is_dir() for folder in clips["frames"])
@@ -83,12 +92,28 @@ def test_a_second_repro_runs_nothing(workspace):
     assert "Data and pipelines are up to date." in output and not ran(output)
 
 
+def test_two_datasets_of_one_database_compute_its_flow_once(workspace):
+    workspace.edit("dataset: synthetic ", "dataset: synthetic-3 ")
+    workspace.edit("classes: own ", "classes: three ")
+    of_dataset = {f"{stage}@synthetic-3" for stage in ("task", "aggregate", "report")}
+    trained = {f"train@synthetic-3-{subject}" for subject in SUBJECTS}
+    assert ran(workspace.dvc("repro")) == {"gather@synthetic"} | of_dataset | trained
+    clips = pd.read_csv(workspace.root / "data/synthetic-3/clips.csv")
+    own = pd.read_csv(workspace.root / "data/synthetic/clips.csv")
+    three = {"disgust": "negative", "repression": "negative", "happiness": "positive", "surprise": "surprise"}
+    assert list(clips["clip"]) == list(own["clip"]) and list(clips["label"]) == list(own["label"].map(three))
+    predictions = pd.read_csv(workspace.root / "results/synthetic-3/predictions.csv")
+    assert list(predictions.columns[4:]) == ["p_negative", "p_positive", "p_surprise"]
+    workspace.run("git", "checkout", "--quiet", "params.yaml")  # and back: nothing runs
+    assert not ran(workspace.dvc("repro"))
+
+
 def test_flow_that_was_kept_under_other_settings_is_not_used(workspace):
     kept = workspace.root / ".resume/extract_flow@synthetic/another key/000000.part"
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"flow of other frames")
     before = workspace.read("data/synthetic/flow.h5")
-    assert "had other frames, settings or code: it is not used" in workspace.stage("extract_flow")
+    assert "had other frames, settings or code: it is not used" in workspace.stage("extract_flow", "synthetic")
     assert workspace.read("data/synthetic/flow.h5") == before and not kept.exists()
 
 
@@ -143,7 +168,7 @@ def test_an_unknown_method_lists_the_known_ones(workspace):
 
 def test_another_method_reruns_flow_and_training(workspace):
     workspace.edit("method: dis ", "method: farneback ")
-    assert ran(workspace.dvc("repro")) == {"index@synthetic", "extract_flow@synthetic"} | TRAIN | SCORED
+    assert ran(workspace.dvc("repro")) == PREPARED | TRAIN | SCORED
 
 
 def test_a_change_of_the_networks_code_does_not_rerun_dis(workspace):
@@ -155,7 +180,7 @@ def test_a_change_of_the_networks_code_does_not_rerun_dis(workspace):
 
 def test_flownet2_without_weights_says_where_they_are(workspace):
     workspace.edit("method: dis ", "method: flownet2 ")
-    output = workspace.stage("extract_flow", fails=True)
+    output = workspace.stage("extract_flow", "synthetic", fails=True)
     assert "weights/none cannot be used: it is empty" in output and "Traceback" not in output
     assert "https://github.com/hmorimitsu/ptlflow/releases/tag/weights1" in output and "research only" in output
 
@@ -198,6 +223,9 @@ def test_the_held_out_subject_cannot_influence_its_fold(workspace):
     table.to_csv(split, index=False)
     with h5py.File(workspace.root / "data/synthetic/flow.h5", "r+") as file:
         file["flow"][rows] = np.random.default_rng(0).normal(size=file["flow"][rows].shape)
+    refused = workspace.stage("train", "sub02", fails=True)  # the manifest names other flow
+    assert "data/synthetic/flow.h5: expected the content with SHA-256" in refused and "Traceback" not in refused
+    workspace.stage("gather", "synthetic")
     workspace.stage("train", "sub02")
     after = torch.load(workspace.root / "models/synthetic/sub02.pt", weights_only=True)
     assert all(torch.equal(value, after["state_dict"][name]) for name, value in before["state_dict"].items())
@@ -226,17 +254,18 @@ def test_folds_of_different_devices_are_a_warning(workspace):
 
 
 def test_a_truncated_file_is_one_clear_error_of_the_stage_that_reads_it(workspace):
-    for name, stage in (
-        ("interpolated.h5", ["resize"]),
-        ("resized.h5", ["extract_flow"]),
-        ("flow.h5", ["train", "sub01"]),
+    incomplete, other = "expected a complete HDF5 file", "expected the content with SHA-256"
+    for name, stage, message in (
+        ("interpolated.h5", ["resize", "synthetic"], incomplete),
+        ("resized.h5", ["extract_flow", "synthetic"], incomplete),
+        ("flow.h5", ["train", "sub01"], other),
     ):
         path = workspace.root / "data/synthetic" / name
         content = path.read_bytes()
         path.unlink()
         path.write_bytes(content[: len(content) // 2])
         output = workspace.stage(*stage, fails=True)
-        assert f"{name}: expected a complete HDF5 file" in output and "Traceback" not in output
+        assert f"{name}: {message}" in output and "Traceback" not in output
         path.write_bytes(content)
 
 
@@ -246,7 +275,7 @@ def test_a_damaged_frame_is_named(workspace):
     frame.unlink()
     frame.write_bytes(content[:200])
     for stage in ("index", "interpolate"):
-        output = workspace.stage(stage, fails=True)
+        output = workspace.stage(stage, "synthetic", fails=True)
         assert f"{frame.relative_to(workspace.root)} is a truncated JPEG" in output and "Traceback" not in output
 
 

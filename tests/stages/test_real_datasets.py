@@ -19,7 +19,7 @@ from tests.stages.conftest import Workspace, copy_of, ran
 
 SIZES = {"clips": 6, "subjects": 2, "height": 80, "width": 72, "frames": (5, 8)}
 FRAMES = 3
-STAGES = ("index", "interpolate", "resize", "extract_flow", "aggregate", "report")
+STAGES = ("index", "interpolate", "resize", "extract_flow", "gather", "task", "aggregate", "report")
 
 
 def snapshot(folder: Path) -> dict[Path, tuple[int, int, bytes]]:
@@ -154,14 +154,14 @@ def recordings(clean, tmp_path):
         path.unlink()
     workspace = copy_of(clean, tmp_path)
     hasten(workspace)
-    assert "face: none → crop" in use(workspace, "smic", "--from", str(tree.root), "--flow", "dis")
-    workspace.stage("index")
+    assert "databases.smic.face: crop" in use(workspace, "smic", "--from", str(tree.root), "--flow", "dis")
+    workspace.stage("index", "smic")
     return workspace, tree
 
 
 def test_faces_are_cut_out_of_raw_recordings_with_one_square_per_clip(recordings):
     workspace, tree = recordings
-    workspace.stage("interpolate")
+    workspace.stage("interpolate", "smic")
     with h5py.File(workspace.root / "data/smic/interpolated.h5") as file:
         for row in tree.rows:
             clip = file[row["clip"]][:]
@@ -189,7 +189,7 @@ def test_a_clip_without_a_face_is_named_with_a_picture_and_takes_a_box_by_hand(r
     for row in (first, second):
         onset = frame_files.numbered(tree.root / row["frames"])[row["onset"]]
         cv2.imwrite(str(onset), np.full((224, 224, 3), 128, np.uint8))
-    output = workspace.stage("interpolate", fails=True)
+    output = workspace.stage("interpolate", "smic", fails=True)
     assert "; 2 are not right:" in output and "Traceback" not in output
     for row in (first, second):
         picture = f"inspect/smic/faces/{row['clip'].replace('/', '_')}.png"
@@ -198,10 +198,10 @@ def test_a_clip_without_a_face_is_named_with_a_picture_and_takes_a_box_by_hand(r
     assert workspace.run("git", "status", "--porcelain", "--ignored", "inspect").startswith("!! inspect/")
     boxes = f"{{{first['clip']}: [10, 20, 100, 90], {second['clip']}: [150, 0, 100, 100]}}"
     workspace.edit("face_boxes: {}", f"face_boxes: {boxes}")
-    output = workspace.stage("interpolate", fails=True)
-    assert f"{second['clip']}: face_boxes: [150, 0, 100, 100] is not inside it" in output
+    output = workspace.stage("interpolate", "smic", fails=True)
+    assert f"{second['clip']}: face_boxes: [150, 0, 100, 100] is not inside its onset frame" in output
     workspace.edit("[150, 0, 100, 100]", "[120, 0, 100, 100]")
-    workspace.stage("interpolate")
+    workspace.stage("interpolate", "smic")
     with h5py.File(workspace.root / "data/smic/interpolated.h5") as file:
         assert file[first["clip"]].shape == (FRAMES, 90, 100, 3)
 
@@ -213,6 +213,6 @@ def test_a_changed_annotation_that_dvc_does_not_see_is_refused(clean, raw, tmp_p
     shutil.copy(raw["casme2"] / "CASME2-coding-20140508.xlsx", table)
     table.chmod(0o644)
     use(workspace, "casme2", "--from", str(raw["casme2"] / "Cropped"), "--annotation", str(table), "--flow", "dis")
-    workspace.stage("index")
+    workspace.stage("index", "casme2")
     table.write_bytes(table.read_bytes() + b" ")
-    assert "expected the annotation with SHA-256" in workspace.stage("index", fails=True)
+    assert "expected the annotation with SHA-256" in workspace.stage("index", "casme2", fails=True)

@@ -96,7 +96,8 @@ def test_the_figures_are_plots_of_dvc(workspace):
 
 
 def test_faces_cropped_from_the_embedded_dataset_have_no_known_motion(workspace):
-    workspace.edit("face: none ", "face: crop ")
+    workspace.edit("face: none\n", "face: crop\n")
+    workspace.stage("gather", "synthetic")
     workspace.stage("report")
     scores = json.loads(workspace.read("results/synthetic/attention.json"))
     assert list(scores) == ["reason"] and "cropped" in scores["reason"]
