@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pipeline import flow, paths
+from pipeline import paths
 from pipeline.errors import InputError
+from pipeline.flow import estimators
 from pipeline.frames import face_crop, frame_files, resampling
 from pipeline.frames.recording import Recording
 from pipeline.frames.video_file import VideoFile
@@ -124,7 +125,9 @@ def predict(
         picture = paths.prediction(params.dataset, clip.name)
     elif picture.suffix not in _FIGURES or not picture.absolute().parent.is_dir():
         raise InputError(f"{picture}: expected a file ending in {' or '.join(_FIGURES)}, in a folder that is there")
-    estimator = flow.estimator(params.flow.method, Path(params.flow.weights), params.runtime.device, params.flow.tf32)
+    estimator = estimators.estimator(
+        params.flow.method, Path(params.flow.weights), params.runtime.device, params.flow.tf32
+    )
     _check_flow(estimator, networks[0])
 
     step("frames")
@@ -325,7 +328,7 @@ def _geometry(networks: list[Network]) -> tuple[int, int, int]:
     return description["size"], description["frames"], description["params"]["train"]["augmentation"]["crop"]
 
 
-def _check_flow(estimator: flow.FlowEstimator, network: Network) -> None:
+def _check_flow(estimator: estimators.FlowEstimator, network: Network) -> None:
     trained = network.description["params"]["flow"]
     if estimator.settings != trained:
         raise InputError(

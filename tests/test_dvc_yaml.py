@@ -3,13 +3,17 @@
 import ast
 import dataclasses
 import hashlib
+import json
+import subprocess
+import sys
 import typing
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline import flow, params
+from pipeline import params
+from pipeline.flow.estimators import METHODS
 from pipeline.report import page
 
 ROOT = Path(__file__).parents[1]
@@ -19,7 +23,6 @@ EXEMPT = {
     "pipeline/learning/memory.py": "where numbers lie in memory, not what they are",
     "pipeline/device.py": "which device computes: a matter of `runtime`, which no stage depends on",
     "pipeline/errors.py": "the text of errors: a stage that fails has no output",
-    "pipeline/flow/flownet2_weights.py": "hands over a file, which is in `deps`, unchanged and by name, or refuses it",
     "pipeline/storage/outputs.py": "moves finished files into place, whatever is in them",
     "pipeline/params.py": "a change of a value is tracked by `params`; a change of the checks makes no output",
     "pipeline/paths.py": "a change of a path is a change of `deps` and `outs`",
@@ -85,15 +88,32 @@ def closure(start: str) -> set[str]:
     return found
 
 
+def modules(folder: str) -> set[str]:
+    """All modules in a folder, and everything that they import."""
+    return set().union(*(closure(path.relative_to(ROOT).as_posix()) for path in (ROOT / folder).rglob("*.py")))
+
+
+def code(stage: str, method: str) -> set[str]:
+    """The modules among the `deps` of a stage, those in folders included."""
+    deps = [dep.replace("${flow.method}", method) for dep in STAGES[stage]["deps"]]
+    folders = [dep for dep in deps if dep.startswith("pipeline/") and (ROOT / dep).is_dir()]
+    inside = {path.relative_to(ROOT).as_posix() for folder in folders for path in (ROOT / folder).rglob("*.py")}
+    return inside | {dep for dep in deps if dep.endswith(".py")}
+
+
 @pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("method", flow.METHODS)
+@pytest.mark.parametrize("method", METHODS)
 def test_deps_are_the_modules_that_the_stage_imports(stage, method):
-    deps = {dep.replace("${flow.method}", method) for dep in STAGES[stage]["deps"]}
-    declared = {dep for dep in deps if dep.endswith(".py")}
     expected = closure(f"stages/{stage}.py")
-    if "pipeline/flow/__init__.py" in expected:  # it imports the estimator by name
-        expected |= closure(f"pipeline/flow/{method}.py")
-    assert declared == expected
+    if "pipeline/flow/estimators.py" in expected:  # it imports the estimator by name
+        expected |= modules(f"pipeline/flow/{method}")
+    assert code(stage, method) == expected
+
+
+def test_what_python_compiles_does_not_change_a_folder_that_a_stage_depends_on():
+    compiled = f"pipeline/flow/{METHODS[0]}/__pycache__/estimator.cpython-311.pyc"
+    answer = subprocess.run([sys.executable, "-m", "dvc", "check-ignore", compiled], cwd=ROOT, capture_output=True)
+    assert answer.returncode == 0 and compiled in answer.stdout.decode()
 
 
 def test_every_exemption_exists_and_has_a_reason():
@@ -222,6 +242,15 @@ def test_the_page_is_never_older_than_what_it_shows():
     assert "pipeline/report/page.html.jinja" in STAGES["report"]["deps"]
 
 
+def md5(path: Path) -> str | None:
+    """Hash of a file or a folder as dvc.lock has it; None if there is neither."""
+    if path.is_dir():
+        names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*.py"))
+        listed = [{"md5": md5(path / name), "relpath": name} for name in names]
+        return hashlib.md5(json.dumps(listed).encode()).hexdigest() + ".dir"
+    return hashlib.md5(path.read_bytes()).hexdigest() if path.exists() else None
+
+
 def test_the_committed_lock_belongs_to_the_code():
     """After a change of code, `dvc repro` brings dvc.lock up to date; it is committed with the code."""
     lock = YAML(typ="safe", pure=True).load(ROOT / "dvc.lock")
@@ -229,7 +258,7 @@ def test_the_committed_lock_belongs_to_the_code():
         f"{stage}: {dep['path']}"
         for stage, entry in lock["stages"].items()
         for dep in entry["deps"]
-        if dep["path"].endswith(".py") and hashlib.md5((ROOT / dep["path"]).read_bytes()).hexdigest() != dep["md5"]
+        if dep["path"].startswith(("pipeline/", "stages/")) and md5(ROOT / dep["path"]) != dep["md5"]
     }
     assert not stale
     active = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")

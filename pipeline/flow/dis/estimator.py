@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.flow import FlowEstimator
+from pipeline.flow.estimators import FlowEstimator
 
 
 class Estimator(FlowEstimator):
@@ -31,7 +31,7 @@ class Estimator(FlowEstimator):
 
     def __call__(self, frames: np.ndarray) -> np.ndarray:
         """Flow between adjacent frames: uint8 (T + 1, H, W, 3) RGB -> float32 (T, 2, H, W) px."""
-        search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         search.setFinestScale(int(self.settings["finest_scale"]))
         search.setGradientDescentIterations(int(self.settings["gradient_descent_iterations"]))
         search.setPatchStride(int(self.settings["patch_stride"]))

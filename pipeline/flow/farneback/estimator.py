@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.flow import FlowEstimator
+from pipeline.flow.estimators import FlowEstimator
 
 
 class Estimator(FlowEstimator):
@@ -35,12 +35,12 @@ class Estimator(FlowEstimator):
                 first,
                 second,
                 None,
-                self.settings["pyramid_scale"],
-                self.settings["levels"],
-                self.settings["window"],
-                self.settings["iterations"],
-                self.settings["polynomial_neighbourhood"],
-                self.settings["polynomial_sigma"],
+                float(self.settings["pyramid_scale"]),
+                int(self.settings["levels"]),
+                int(self.settings["window"]),
+                int(self.settings["iterations"]),
+                int(self.settings["polynomial_neighbourhood"]),
+                float(self.settings["polynomial_sigma"]),
                 0,
             )
             for first, second in pairwise(grey)
