@@ -243,7 +243,7 @@ def _of_dataset(known: pd.DataFrame, onset: int | None, offset: int | None, para
 
 def _clips(params: Params) -> pd.DataFrame | None:
     path = paths.clips(params.dataset)
-    return tables.read(path) if path.exists() else None
+    return tables.read(path, numbers=("onset", "offset", "n_frames")) if path.exists() else None
 
 
 def _in_folder(table: pd.DataFrame, path: Path, onset: int | None, offset: int | None, params: Params) -> pd.DataFrame:

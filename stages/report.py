@@ -19,6 +19,10 @@ from pipeline.storage.outputs import staged
 from pipeline.synthetic import truth
 from stages.command import progress, stage
 
+# What the figures compute with.
+_PER_SUBJECT = ("clips", "correct", "accuracy")
+_CURVE = ("epoch", "loss", "cross_entropy", "mask_l1", "accuracy")
+# Packages that decide what the page looks like.
 _DRAWING = ("jinja2", "matplotlib", "numpy", "pandas", "scipy", "torch")
 
 
@@ -48,8 +52,8 @@ def main() -> None:
             clips=tables.read(paths.clips(name)),
             predictions=predictions,
             metrics=json.loads(paths.metrics(name).read_text()),
-            per_subject=tables.read(paths.per_subject(name)),
-            curves={subject: tables.read(paths.curve(name, subject)) for subject in params.folds},
+            per_subject=tables.read(paths.per_subject(name), numbers=_PER_SUBJECT),
+            curves={subject: tables.read(paths.curve(name, subject), numbers=_CURVE) for subject in params.folds},
             devices={subject: description["device"] for subject, (_, description) in folds.items()},
             trained_with={subject: description["versions"] for subject, (_, description) in folds.items()},
             drawn_with={package: version(package) for package in _DRAWING},

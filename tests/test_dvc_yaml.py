@@ -9,12 +9,16 @@ import sys
 import typing
 from pathlib import Path
 
+import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline import params
+from pipeline import databases, params
+from pipeline.databases import recordings
+from pipeline.evaluation import metrics
 from pipeline.flow.estimators import METHODS
 from pipeline.report import page
+from pipeline.storage import tables
 
 ROOT = Path(__file__).parents[1]
 
@@ -114,6 +118,52 @@ def test_what_python_compiles_does_not_change_a_folder_that_a_stage_depends_on()
     compiled = f"pipeline/flow/{METHODS[0]}/__pycache__/estimator.cpython-311.pyc"
     answer = subprocess.run([sys.executable, "-m", "dvc", "check-ignore", compiled], cwd=ROOT, capture_output=True)
     assert answer.returncode == 0 and compiled in answer.stdout.decode()
+
+
+def enumerated(file: str) -> list[set[str]]:
+    """The texts in each literal collection of a module: tuples, lists, sets, keys, and what `Literal[...]` allows."""
+    found = []
+    for node in ast.walk(ast.parse((ROOT / file).read_text())):
+        if isinstance(node, ast.Tuple | ast.List | ast.Set | ast.Dict):
+            members = node.keys if isinstance(node, ast.Dict) else node.elts
+            found.append({member.value for member in members if isinstance(member, ast.Constant)})
+    return found
+
+
+NAMES = {
+    "estimator": METHODS,
+    "precision": typing.get_args(typing.get_type_hints(params.Train)["precision"]),
+    "metric": tuple(metrics.scores(np.eye(2, dtype=int))),
+    "database": tuple(databases.DATASETS),
+}
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_a_new_name_trains_no_fold_again(kind):
+    """No module that `train` depends on lists the names there are, so that none changes when there is one more."""
+    names = set(NAMES[kind])
+    assert len(names) > 1
+    for file in code("train", METHODS[0]):
+        assert not [listed for listed in enumerated(file) if len(listed & names) > 1], file
+
+
+def test_a_new_column_of_text_trains_no_fold_again():
+    """`train` depends on the module that reads tables, and that one knows no column by its name."""
+    assert tables.__file__ == str(ROOT / "pipeline/storage/tables.py")
+    assert "pipeline/storage/tables.py" in code("train", METHODS[0])
+    columns = {"role", "predicted", *recordings.COLUMNS}
+    words = {
+        node.value for node in ast.walk(ast.parse(Path(tables.__file__).read_text())) if isinstance(node, ast.Constant)
+    }
+    assert not columns & words
+
+
+def test_an_enumeration_is_found_in_all_its_forms(tmp_path):
+    module = tmp_path / "module.py"
+    module.write_text(
+        'from typing import Literal\nA = ("a", "b")\nB = ["c", 1]\nC = {"d"}\nD = {"e": 1}\nE: Literal["f", "g"]\n'
+    )
+    assert enumerated(str(module)) == [{"a", "b"}, {"c", 1}, {"d"}, {"e"}, {"f", "g"}]
 
 
 def test_every_exemption_exists_and_has_a_reason():

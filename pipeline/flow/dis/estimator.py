@@ -37,5 +37,6 @@ class Estimator(FlowEstimator):
         search.setPatchStride(int(self.settings["patch_stride"]))
         search.setVariationalRefinementIterations(int(self.settings["variational_refinement_iterations"]))
         grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
-        flow = [search.calc(first, second, None) for first, second in pairwise(grey)]
+        # None is no first guess, which OpenCV's type stubs do not know.
+        flow = [search.calc(first, second, None) for first, second in pairwise(grey)]  # type: ignore[call-overload]
         return np.stack(flow).transpose(0, 3, 1, 2)

@@ -31,10 +31,10 @@ class Estimator(FlowEstimator):
         """Flow between adjacent frames: uint8 (T + 1, H, W, 3) RGB -> float32 (T, 2, H, W) px."""
         grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
         flow = [
-            cv2.calcOpticalFlowFarneback(
+            cv2.calcOpticalFlowFarneback(  # type: ignore[call-overload]  # whose stubs do not know the None
                 first,
                 second,
-                None,
+                None,  # no first guess
                 float(self.settings["pyramid_scale"]),
                 int(self.settings["levels"]),
                 int(self.settings["window"]),
