@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline import databases, params
-from pipeline.databases import recordings
+from pipeline import params
+from pipeline.databases import profiles, recordings
 from pipeline.evaluation import metrics
 from pipeline.flow.estimators import METHODS
 from pipeline.report import page
@@ -134,7 +134,7 @@ NAMES = {
     "estimator": METHODS,
     "precision": typing.get_args(typing.get_type_hints(params.Train)["precision"]),
     "metric": tuple(metrics.scores(np.eye(2, dtype=int))),
-    "database": tuple(databases.DATASETS),
+    "database": tuple(profiles.PROFILES),
 }
 
 

@@ -37,9 +37,9 @@ from pipeline.flow.estimators import METHODS, estimator
 print(*METHODS)
 print(type(estimator("brox", Path("weights/none"), "cpu")).__module__)
 text = Path("params.yaml").read_text()
-print(params.parse(text.replace("method: dis ", "method: brox "), Path("params.yaml")).flow.method)
+print(params.parse_params(text.replace("method: dis ", "method: brox "), Path("params.yaml")).flow.method)
 try:
-    params.parse(text.replace("method: dis ", "method: broks "), Path("params.yaml"))
+    params.parse_params(text.replace("method: dis ", "method: broks "), Path("params.yaml"))
 except errors.InputError as error:
     print(error)
 """
