@@ -1,9 +1,9 @@
 """Every stage on a machine that is quiet and on one that is shared: python -m benchmarks.contention
 
 The embedded study is run once, with fewer clips and epochs, in a copy of this checkout. Then each stage is run again as
-a process of its own, quiet and beside one process that keeps a core busy, each with the waiting of libgomp's own default
-(before) and with that of `pipeline.waiting` (after). The four take turns, so that what else the machine does meets all
-of them; each figure is the median of several runs. The stages must leave the files that were there.
+a process of its own, quiet and beside one process that keeps a core busy, each with the waiting that libgomp has by
+default (before) and with that of `pipeline.waiting` (after). The four take turns, so that what else the machine does
+meets all of them; each figure is the median of several runs. The stages must leave the files that were there.
 """
 
 import shlex
@@ -94,9 +94,7 @@ def row(stage: str, taken: Mapping[tuple[bool, str], list[float]]) -> str:
 
 
 @click.command()
-@click.option(
-    "--clips", default=20, show_default=True, help="Of the embedded database, instead of those in params.yaml."
-)
+@click.option("--clips", default=20, show_default=True, help="Of the database, instead of those in params.yaml.")
 @click.option("--epochs", default=10, show_default=True, help="Of each training, instead of those in params.yaml.")
 @click.option("--times", default=3, show_default=True, help="How often each stage is run in each situation.")
 @click.option("--stage", "only", multiple=True, help="A stage to measure; give several. All, if none is given.")
