@@ -22,7 +22,7 @@ class ClipRow(NamedTuple):
 
 
 def clip_rows(table: pd.DataFrame) -> Iterator[ClipRow]:
-    """Rows of a table with these columns, in its order; an empty cell of `apex` is None."""
+    """Rows of a table with these columns as `tables.read` gives it, in its order; an empty cell of `apex` is None."""
     for row in table.to_dict("records"):
         apex = row["apex"]
         yield ClipRow(
