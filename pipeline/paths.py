@@ -25,9 +25,14 @@ def annotation(dataset: str) -> Path:
     return Path("data") / dataset / "annotation.json"
 
 
-def truth(raw: str) -> Path:
+def truth(raw: str | Path) -> Path:
     """Motion behind every clip of the embedded dataset."""
     return Path(raw) / "truth.h5"
+
+
+def synthetic_contact_sheet(raw: str | Path) -> Path:
+    """One glance at the embedded dataset."""
+    return Path(raw) / "contact_sheet.png"
 
 
 def splits(dataset: str) -> Path:

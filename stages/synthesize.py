@@ -2,9 +2,9 @@
 
 from dataclasses import asdict
 
-from pipeline import params as parameters
 from pipeline import paths
 from pipeline.errors import InputError
+from pipeline.params import load
 from pipeline.storage.outputs import staged
 from pipeline.synthetic import generator
 from stages.command import progress, stage
@@ -13,7 +13,7 @@ from stages.command import progress, stage
 @stage
 def main() -> None:
     """Procedural faces with known motion, so that the whole pipeline runs without any licensed data."""
-    params = parameters.load(paths.PARAMS)
+    params = load(paths.PARAMS)
     settings = params.synthesize
     bar = progress(params, "synthesize", "clip", settings.clips)
     with staged(paths.partial("synthesize"), paths.SYNTHETIC) as [folder]:
