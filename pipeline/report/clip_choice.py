@@ -28,9 +28,9 @@ def to_draw(study: Study) -> list[str]:
 
 
 def typical(study: Study) -> list[str]:
-    """Of each of the largest classes the clip whose own class has the median probability, in the order of the classes.
+    """A typical clip of each of the largest classes: the one whose own class has the median probability.
 
-    Of an even number of clips it is the lower of the two in the middle.
+    Where the number of clips is even, it is the lower one of the two in the middle.
     """
     table = study.predictions.assign(own=confidence(study.predictions, "label"))
     counts = table["label"].value_counts()

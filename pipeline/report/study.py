@@ -73,12 +73,12 @@ class Study:
         return {clip: look.weights for clip, look in self.attention.items() if look.weights is not None}
 
     def spread(self) -> dict[str, float] | None:
-        """What `attention_scores.spread` says of the weights of all clips; None without temporal attention."""
+        """How far the weights are from 1 / T (`attention_scores.spread`); None without temporal attention."""
         weights = list(self.weights().values())
         return attention_scores.spread(weights) if weights else None
 
     def scored(self) -> pd.DataFrame | None:
-        """What `attention_scores.score` says of all clips; None where the motion is not known."""
+        """Scores of the attention, clip by clip (`attention_scores.score`); None where the motion is not known."""
         if self.truth is None:
             return None
         return attention_scores.score(self.predictions[["clip", "subject"]], self.attention, self.flow, self.truth)

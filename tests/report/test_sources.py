@@ -20,15 +20,10 @@ CLIPS = predictions(8, 2)
 NAMES = list(CLIPS["clip"])
 FRAME = np.arange(len(NAMES))[:, None, None, None, None] * np.ones((1, FRAMES + 1, SIZE, SIZE, 3))
 FLOW = np.random.default_rng(3).normal(size=(len(NAMES), FRAMES, 2, SIZE, SIZE)).astype(np.float16)
-
-
-def network(seed):
-    torch.manual_seed(seed)
-    return STANet(len(CLASSES), **SETTINGS).eval()
-
-
 SETTINGS = {"spatial_attention": True, "temporal_attention": True, "pooling": 1, "regions": 1, "readout": "last"}
-NETWORKS = {"sub01": network(1), "sub02": network(2)}
+NETWORKS = {
+    subject: STANet(len(CLASSES), **SETTINGS, seed=seed).eval() for seed, subject in enumerate(("sub01", "sub02"))
+}
 
 
 def write_arrays(folder, clips=NAMES):

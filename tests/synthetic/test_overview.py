@@ -16,6 +16,7 @@ def yellow(picture):
 def test_arrows_are_where_the_face_moves_and_nowhere_else():
     displacement = np.zeros((2, 100, 80), np.float32)
     displacement[0, 60:, :40] = 0.5  # to the right, lower left quarter
+    displacement[0, :50, :] = 0.05  # a tenth of that: too little for an arrow
     drawn = yellow(overview.arrows(GREY, displacement))
     assert drawn.shape == (HEIGHT, 160)
     rows, columns = np.nonzero(drawn)
