@@ -17,7 +17,7 @@ from pipeline.frames.recording import Recording
 from pipeline.frames.video_file import VideoFile
 from pipeline.learning import training
 from pipeline.params import Params, load_params
-from pipeline.report import figures
+from pipeline.report import clip_figures, drawing
 from pipeline.stanet import introspection
 from pipeline.stanet.introspection import Attention
 from pipeline.stanet.network import STANet
@@ -148,9 +148,9 @@ def predict(
         picture,
     )
     step("picture")
-    figure = figures.clip_attention(shown, field, attention, _title(prediction))
+    figure = clip_figures.clip_attention(shown, field, attention, _title(prediction))
     with staged(picture.parent / ".partial" / picture.name, picture) as [draft]:
-        figures.write(figure, draft)
+        drawing.write(figure, draft)
     return prediction
 
 

@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline import flow, params
-from pipeline.report import page
+from pipeline.report.provenance import parameters
 
 ROOT = Path(__file__).parents[1]
 
@@ -217,7 +217,7 @@ def test_outputs_with_faces_are_never_pushed():
 
 def test_the_page_is_never_older_than_what_it_shows():
     declared = set(STAGES["report"]["params"])
-    shown = page.parameters(params.load_params(ROOT / "params.yaml"))
+    shown = parameters(params.load_params(ROOT / "params.yaml"))
     assert {key.split(".")[0] for key in shown} <= declared | {"dataset"}
     assert "pipeline/report/page.html.jinja" in STAGES["report"]["deps"]
 
