@@ -19,9 +19,11 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from benchmarks.machine import matrix_rate, peak_memory, seconds
-from pipeline import flow, paths
+from pipeline import paths
 from pipeline.device import resolve_device
-from pipeline.flow import extraction, flownet2
+from pipeline.flow import estimators, extraction
+from pipeline.flow.flownet2 import FlowNet2, operators
+from pipeline.flow.flownet2.estimator import Estimator
 from pipeline.frames import frame_files
 from pipeline.storage import clip_store
 from pipeline.storage.resume import Parts
@@ -46,7 +48,7 @@ SYNTHETIC = {
 
 
 def slice_loop_correlation(first: Tensor, second: Tensor) -> Tensor:
-    """What `flownet2.correlation` computes, with a loop over the 441 displacements."""
+    """What `operators.correlation` computes, with a loop over the 441 displacements."""
     height, width = first.shape[2:]
     padded = functional.pad(second, (20, 20, 20, 20))
     steps = range(0, 41, 2)
@@ -54,7 +56,7 @@ def slice_loop_correlation(first: Tensor, second: Tensor) -> Tensor:
     return torch.stack(maps, 1)
 
 
-def speed(network: flownet2.Estimator, device: torch.device) -> None:
+def speed(network: Estimator, device: torch.device) -> None:
     """FlowNet 2.0 beside the same network with a slice loop, and beside the rate of one large matrix product."""
     frames = np.random.default_rng(0).integers(0, 256, (PAIRS + 1, SIZE, SIZE, 3), np.uint8)
     matrices = matrix_rate(device)
@@ -66,7 +68,7 @@ def speed(network: flownet2.Estimator, device: torch.device) -> None:
         rates[batch] = batch / seconds(lambda clip=clip: network(clip), device)
     memory = peak_memory(device)
     for batch, clip in sizes.items():
-        with mock.patch.object(flownet2, "correlation", slice_loop_correlation):
+        with mock.patch("pipeline.flow.flownet2.network.correlation", slice_loop_correlation):
             loop = batch / seconds(lambda clip=clip: network(clip), device)
         click.echo(
             f"flownet2, batch {batch:2}: {rates[batch]:.2f} pairs/s, {rates[batch] / limit:.0%} of the matrix rate, "
@@ -76,9 +78,9 @@ def speed(network: flownet2.Estimator, device: torch.device) -> None:
 
     features = torch.rand(2, PAIRS, 256, SIZE // 8, SIZE // 8, device=device)
     with torch.inference_mode():
-        product = seconds(lambda: flownet2.correlation(*features), device)
+        product = seconds(lambda: operators.correlation(*features), device)
         loop = seconds(lambda: slice_loop_correlation(*features), device)
-        difference = (flownet2.correlation(*features) - slice_loop_correlation(*features)).abs().max()
+        difference = (operators.correlation(*features) - slice_loop_correlation(*features)).abs().max()
     click.echo(
         f"correlation, batch {PAIRS}: {product * 1e3:.1f} ms, slice loop {loop * 1e3:.0f} ms: {loop / product:.0f} x "
         f"(largest difference {difference:.0e})"
@@ -91,7 +93,7 @@ def speed(network: flownet2.Estimator, device: torch.device) -> None:
         click.echo(f"{STUDY:,} pairs: {STUDY / rate:.1f} s of network time; peak memory {peak_memory(device):.2f} GiB")
 
 
-class Nothing(flow.FlowEstimator):
+class Nothing(estimators.FlowEstimator):
     """An estimator that costs nothing: what is left of the stage is reading and writing."""
 
     def __init__(self, weights: Path, device: str, tf32: bool = False) -> None:
@@ -120,11 +122,11 @@ def _tf32(values: Tensor) -> Tensor:
     return ((bits + 0x1000) & ~0x1FFF).view(torch.float32)
 
 
-def tf32_error(file: Path, network: flownet2.Estimator, frames: np.ndarray, device: torch.device) -> None:
+def tf32_error(file: Path, network: Estimator, frames: np.ndarray, device: torch.device) -> None:
     """What rounding to TF32 does to the flow of a clip; emulated where there is no GPU."""
     exact = network(frames)
     if device.type == "cuda":
-        rounded, how = flownet2.Estimator(file, str(device), tf32=True)(frames), ""
+        rounded, how = Estimator(file, str(device), tf32=True)(frames), ""
     else:
         with EmulatedTf32():
             rounded, how = network(frames), " (emulated: operands of all products rounded to 10 bits)"
@@ -169,7 +171,7 @@ def synthetic_clips(folder: Path, step: int) -> tuple[list[np.ndarray], list[np.
     return clips, flows, masks
 
 
-def accuracy(estimators: dict[str, flow.FlowEstimator], folder: Path, step: int) -> None:
+def accuracy(compared: dict[str, estimators.FlowEstimator], folder: Path, step: int) -> None:
     """End-point error over the pixels that move, between frames as they were filmed, `step` apart."""
     clips, flows, masks = synthetic_clips(folder, step)
 
@@ -183,7 +185,7 @@ def accuracy(estimators: dict[str, flow.FlowEstimator], folder: Path, step: int)
     pairs = sum(len(field) for field in flows)
     zero = error([np.zeros_like(field) for field in flows])
     click.echo(f"{pairs} pairs of synthetic frames, {step} apart: error of zero flow {zero:.4f} px where it moves")
-    for name, estimator in estimators.items():
+    for name, estimator in compared.items():
         start = time.perf_counter()
         estimates = [estimator(clip) for clip in clips]
         rate = pairs / (time.perf_counter() - start)
@@ -210,17 +212,17 @@ def main(weights: Path | None, device: str) -> None:
         folder = Path(temporary)
         file = weights or folder / "random.ckpt"
         if weights is None:
-            torch.save(flownet2.FlowNet2().state_dict(), file)
-        network = flownet2.Estimator(file, str(chosen))
+            torch.save(FlowNet2().state_dict(), file)
+        network = Estimator(file, str(chosen))
         speed(network, chosen)
         reading_and_writing(folder)
-        estimators = {method: flow.estimator(method, file, "cpu") for method in ("dis", "farneback")}
+        compared = {method: estimators.estimator(method, file, "cpu") for method in ("dis", "farneback")}
         if weights:
-            estimators["flownet2"] = network
+            compared["flownet2"] = network
         for _ in write_tree(folder / "synthetic", **SYNTHETIC):
             pass
         for step in (1, 4):
-            accuracy(estimators, folder / "synthetic", step)
+            accuracy(compared, folder / "synthetic", step)
         if not weights:
             click.echo("flownet2: accuracy not measured, it needs the published weights (--weights FILE)")
         tf32_error(file, network, synthetic_clips(folder / "synthetic", step=1)[0][0], chosen)

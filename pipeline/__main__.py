@@ -45,8 +45,9 @@ def main() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 def weights(file: Path) -> None:
     """Say what is in a file of FlowNet 2.0 weights, and whether the network sees motion with it."""
-    from pipeline.flow.flownet2 import Estimator
-    from pipeline.flow.flownet2_weights import identify, sanity_check
+    from pipeline.flow.flownet2.estimator import Estimator
+    from pipeline.flow.flownet2.weights import identify
+    from pipeline.flow.known_motion import sanity_check
 
     found = identify(file)
     click.echo(f"{file}: {found.network}, {found.tensors} tensors, {found.parameters:,} parameters")

@@ -19,7 +19,7 @@ from pipeline.databases.layouts import LAYOUTS
 from pipeline.databases.profiles import PROFILES
 from pipeline.databases.task import dataset_name
 from pipeline.errors import InputError
-from pipeline.flow import METHODS
+from pipeline.flow.estimators import METHODS
 from pipeline.paths import SYNTHETIC
 
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)

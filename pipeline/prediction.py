@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pipeline import flow, paths
+from pipeline import paths
 from pipeline.errors import InputError
+from pipeline.flow import estimators
 from pipeline.frames import face_crop, frame_files, resampling
 from pipeline.frames.recording import Recording
 from pipeline.frames.video_file import VideoFile
@@ -124,7 +125,9 @@ def predict(
         picture = paths.prediction(params.dataset, clip.name)
     elif picture.suffix not in _FIGURES or not picture.absolute().parent.is_dir():
         raise InputError(f"{picture}: expected a file ending in {' or '.join(_FIGURES)}, in a folder that is there")
-    estimator = flow.estimator(params.flow.method, Path(params.flow.weights), params.runtime.device, params.flow.tf32)
+    estimator = estimators.estimator(
+        params.flow.method, Path(params.flow.weights), params.runtime.device, params.flow.tf32
+    )
     _check_flow(estimator, networks[0])
 
     step("frames")
@@ -240,7 +243,7 @@ def _of_dataset(known: pd.DataFrame, onset: int | None, offset: int | None, para
 
 def _clips(params: Params) -> pd.DataFrame | None:
     path = paths.clips(params.dataset)
-    return tables.read(path) if path.exists() else None
+    return tables.read(path, numbers=("onset", "offset", "n_frames")) if path.exists() else None
 
 
 def _in_folder(table: pd.DataFrame, path: Path, onset: int | None, offset: int | None, params: Params) -> pd.DataFrame:
@@ -325,7 +328,7 @@ def _geometry(networks: list[Network]) -> tuple[int, int, int]:
     return description["size"], description["frames"], description["params"]["train"]["augmentation"]["crop"]
 
 
-def _check_flow(estimator: flow.FlowEstimator, network: Network) -> None:
+def _check_flow(estimator: estimators.FlowEstimator, network: Network) -> None:
     trained = network.description["params"]["flow"]
     if estimator.settings != trained:
         raise InputError(

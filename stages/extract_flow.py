@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from pipeline import flow, paths
-from pipeline.flow import extraction
+from pipeline import paths
+from pipeline.flow import estimators, extraction
 from pipeline.params import load_params
 from pipeline.storage import clip_store, resume
 from pipeline.storage.outputs import staged
@@ -17,7 +17,9 @@ from stages.command import counter, stage
 def main(database: str) -> None:
     """Flow of DATABASE in pixels per frame, in half precision. A run that was interrupted goes on where it ended."""
     params = load_params(paths.PARAMS)
-    estimator = flow.estimator(params.flow.method, Path(params.flow.weights), params.runtime.device, params.flow.tf32)
+    estimator = estimators.estimator(
+        params.flow.method, Path(params.flow.weights), params.runtime.device, params.flow.tf32
+    )
     if "weights_sha256" in estimator.settings:
         click.echo(f"extract_flow: weights {params.flow.weights}, SHA-256 {estimator.settings['weights_sha256']}")
     resized = paths.resized(database)

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 from pipeline.__main__ import main
 from pipeline.adoption import adopt
-from pipeline.flow import flownet2
-from pipeline.flow.flownet2 import FlowNet2, FlowNetSD
+from pipeline.flow.flownet2 import FlowNet2, estimator
+from pipeline.flow.flownet2.network import FlowNetSD
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,7 +54,7 @@ class SeesTheOpposite(SeesMotion):
 
 def test_weights_that_see_motion(tmp_path, monkeypatch):
     path = file_of(FlowNet2, tmp_path / "weights.ckpt")
-    monkeypatch.setattr(flownet2, "Estimator", SeesMotion)
+    monkeypatch.setattr(estimator, "Estimator", SeesMotion)
     output = weights(path, 0)
     assert f"{path}: FlowNet2, 220 tensors, 162,518,834 parameters" in output
     assert hashlib.sha256(path.read_bytes()).hexdigest() in output
@@ -62,7 +62,7 @@ def test_weights_that_see_motion(tmp_path, monkeypatch):
 
 
 def test_weights_that_see_the_opposite_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(flownet2, "Estimator", SeesTheOpposite)
+    monkeypatch.setattr(estimator, "Estimator", SeesTheOpposite)
     assert "expected a network that sees motion" in weights(file_of(FlowNet2, tmp_path / "weights.ckpt"), 1)
 
 

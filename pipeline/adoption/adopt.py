@@ -20,7 +20,7 @@ from pipeline.databases.task import dataset_name, make_task
 from pipeline.device import resolve_device
 from pipeline.errors import InputError
 from pipeline.evaluation import loso
-from pipeline.flow import METHODS
+from pipeline.flow.estimators import METHODS
 from pipeline.frames import frame_files
 from pipeline.params import Annotation, Database, Params, load_params, parse_params
 from pipeline.storage import params_file

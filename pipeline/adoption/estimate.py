@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pipeline import flow
 from pipeline.errors import InputError
+from pipeline.flow import estimators
 from pipeline.learning import augmentation
 from pipeline.params import Params
 from pipeline.stanet.network import STANet, stanet_loss
@@ -69,7 +69,7 @@ def _seconds_per_pair(params: Params, device: torch.device) -> tuple[float, str]
     size = params.resize.size
     pair = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
     try:
-        estimator = flow.estimator(params.flow.method, Path(params.flow.weights), str(device))
+        estimator = estimators.estimator(params.flow.method, Path(params.flow.weights), str(device))
     except InputError:
         return 0.0, (
             f"cannot be told before {params.flow.method} has its weights (flow.weights is {params.flow.weights}); "

@@ -8,24 +8,27 @@ device alone, so that a run that is resumed ends with the bytes of one that was 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import h5py
 import numpy as np
 
-from pipeline import flow
+from pipeline.flow import estimators
+from pipeline.flow.estimators import FlowEstimator
 from pipeline.storage import resume
 
 T = TypeVar("T")
 
 
-def code(estimator: flow.FlowEstimator) -> list[Path]:
-    """The modules that decide what is kept of a batch."""
-    return [Path(__file__), Path(flow.__file__), Path(resume.__file__), Path(inspect.getfile(type(estimator)))]
+def code(estimator: FlowEstimator) -> list[Path]:
+    """The modules that decide what is kept of a batch: all of the estimator's folder, as in dvc.yaml."""
+    folder = Path(inspect.getfile(type(estimator))).parent
+    return [Path(__file__), Path(estimators.__file__), Path(resume.__file__), *sorted(folder.rglob("*.py"))]
 
 
-def key(frames: Path, estimator: flow.FlowEstimator, clips_at_once: int) -> str:
+def key(frames: Path, estimator: FlowEstimator, clips_at_once: int) -> str:
     """Key of everything that the flow of the clips in the file `frames` depends on."""
     facts = {
         "settings": estimator.settings,
@@ -38,7 +41,7 @@ def key(frames: Path, estimator: flow.FlowEstimator, clips_at_once: int) -> str:
 
 def extract(
     frames: h5py.Dataset | np.ndarray,
-    estimator: flow.FlowEstimator,
+    estimator: FlowEstimator,
     clips_at_once: int,
     parts: resume.Parts,
     report: Callable[[int], object] = lambda pairs: None,
@@ -81,14 +84,20 @@ def extract(
 def pairs_kept(frames: h5py.Dataset | np.ndarray, clips_at_once: int, parts: resume.Parts) -> int:
     """Pairs of frames in the batches that `parts` holds."""
     clips = sum(min(clips_at_once, len(frames) - number * clips_at_once) for number in parts.finished)
-    return clips * (frames.shape[1] - 1)
+    pairs: int = frames.shape[1] - 1  # of each
+    return clips * pairs
 
 
 def ahead(items: Iterable[T]) -> Iterator[T]:
     """The same items, the next one in the making, in a thread, while the caller works on the one before."""
-    iterator, end = iter(items), object()
+    iterator = iter(items)
+
+    def following() -> list[T]:
+        """The next item, or nothing at the end."""
+        return list(islice(iterator, 1))
+
     with ThreadPoolExecutor(max_workers=1) as thread:
-        coming = thread.submit(next, iterator, end)
-        while (item := coming.result()) is not end:
-            coming = thread.submit(next, iterator, end)
-            yield item
+        coming = thread.submit(following)
+        while item := coming.result():
+            coming = thread.submit(following)
+            yield from item

@@ -22,6 +22,9 @@ from pipeline.storage.parts import Part, arrays
 from pipeline.synthetic import truth
 from pipeline.synthetic.truth import Truth
 
+_PER_SUBJECT = ("clips", "correct", "accuracy")
+_CURVE = ("epoch", "loss", "cross_entropy", "mask_l1", "accuracy")
+
 Bar = Callable[[list[str]], Iterable[str]]
 """Wraps the clips while they are worked on, in a progress bar for example."""
 
@@ -94,8 +97,8 @@ def open_study(
             clips=clips,
             predictions=predictions,
             metrics=json.loads(sources.metrics.read_text()),
-            per_subject=tables.read(sources.per_subject),
-            curves={subject: tables.read(path) for subject, path in sources.curves.items()},
+            per_subject=tables.read(sources.per_subject, numbers=_PER_SUBJECT),
+            curves={subject: tables.read(path, numbers=_CURVE) for subject, path in sources.curves.items()},
             published=published,
             attention=look(predictions, networks, flow, params.train.augmentation.crop, bar),
             truth=known,

@@ -5,18 +5,18 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
-import dask
 from dask.typing import Key
 from distributed import Client, Future, LocalCluster, as_completed
 from distributed.comm import connect
 from distributed.scheduler import KilledWorker
 from distributed.security import Security
 
+from pipeline import waiting
 from pipeline.errors import InputError
 from pipeline.runs import worker
 from pipeline.runs.worker import FlowMissing, OtherEnvironment
@@ -54,14 +54,12 @@ class Shared(NamedTuple):
 def local_cluster(workers: int, crowded: bool = False) -> Iterator[Client]:
     """Worker processes on this machine, for nobody else (temporary TLS keys), that end with this process.
 
-    Where they are `crowded`, with more threads than cores, a thread that waits for others gives its core away.
-    Spinning, as OpenMP does otherwise, takes it from the threads that are waited for: two folds side by side on two
-    cores then take several times as long as one after the other.
+    Where they are `crowded`, with more threads than cores, a thread that waits for others gives its core away at once.
+    Spinning takes it from the threads that are waited for: two folds side by side on two cores then take several times
+    as long as one after the other.
     """
-    before = dask.config.get("distributed.nanny.pre-spawn-environ")
-    waiting = {"OMP_WAIT_POLICY": "PASSIVE"} if crowded else {}
     with (
-        dask.config.set({"distributed.nanny.pre-spawn-environ": before | waiting}),
+        waiting.sleeping_at_once() if crowded else nullcontext(),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,  # one fold at a time; PyTorch has its own threads

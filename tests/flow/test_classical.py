@@ -7,8 +7,9 @@ import h5py
 import numpy as np
 import pytest
 
-from pipeline import flow, paths
+from pipeline import paths
 from pipeline.databases import readers
+from pipeline.flow import estimators
 from pipeline.frames import frame_files
 from pipeline.synthetic import generator
 from pipeline.synthetic.motion import true_flow
@@ -33,7 +34,7 @@ def translated(image, u, v):
 def test_flow_is_right_and_down_in_pixels(method, u, v):
     image = texture()
     frames = np.stack([image, translated(image, u, v), image]).astype(np.uint8)
-    out = flow.estimator(method, WEIGHTS, "cpu")(frames)
+    out = estimators.estimator(method, WEIGHTS, "cpu")(frames)
     assert out.shape == (2, 2, 192, 160) and out.dtype == np.float32
     inside = out[:, :, 24:-24, 24:-24]
     np.testing.assert_allclose(inside[0].mean(axis=(1, 2)), [u, v], atol=0.06)
@@ -48,17 +49,10 @@ def test_the_bytes_do_not_depend_on_the_number_of_threads(method):
         results = []
         for threads in (1, 2, 5):
             cv2.setNumThreads(threads)
-            results.append(flow.estimator(method, WEIGHTS, "cpu")(frames).tobytes())
+            results.append(estimators.estimator(method, WEIGHTS, "cpu")(frames).tobytes())
     finally:
         cv2.setNumThreads(before)
     assert len(set(results)) == 1
-
-
-def test_every_method_has_a_module_and_settings():
-    for method in flow.METHODS:
-        assert (Path(flow.__file__).parent / f"{method}.py").exists()
-    for method in ("dis", "farneback"):
-        assert flow.estimator(method, WEIGHTS, "cpu").settings["method"] == method
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +87,7 @@ def filmed(tmp_path_factory):
 @pytest.mark.parametrize(("method", "share"), [("dis", 0.2), ("farneback", 0.5)])
 def test_the_error_on_a_moving_face_is_clearly_below_that_of_no_flow(filmed, method, share):
     pictures, truth, moving = filmed
-    estimate = flow.estimator(method, WEIGHTS, "cpu")(pictures)[0]
+    estimate = estimators.estimator(method, WEIGHTS, "cpu")(pictures)[0]
     error = np.hypot(*(estimate - truth))[moving].mean()
     zero = np.hypot(*truth)[moving].mean()
     assert zero > 0.5

@@ -11,8 +11,10 @@ from hypothesis.extra import numpy as arrays
 from torch.nn import functional
 
 from pipeline.errors import InputError
-from pipeline.flow import flownet2
-from pipeline.flow.flownet2 import Estimator, FlowNet2
+from pipeline.flow.flownet2 import FlowNet2, operators
+from pipeline.flow.flownet2 import estimator as estimator_module
+from pipeline.flow.flownet2 import network as network_module
+from pipeline.flow.flownet2.estimator import Estimator
 from pipeline.learning import training
 from tests import pretend_gpu
 
@@ -116,15 +118,15 @@ def small_displacements_off(network, monkeypatch):
 
 
 def bilinear_before_the_fusion(network, monkeypatch):
-    monkeypatch.setattr(flownet2, "upsample_nearest", lambda flow: flownet2.upsample_bilinear(flow, False))
+    monkeypatch.setattr(network_module, "upsample_nearest", lambda flow: operators.upsample_bilinear(flow, False))
 
 
 def zeros_outside_the_frame(network, monkeypatch):
-    monkeypatch.setattr(flownet2, "warp", zero_filled_warp)
+    monkeypatch.setattr(network_module, "warp", zero_filled_warp)
 
 
 def mean_per_frame(network, monkeypatch):
-    monkeypatch.setattr(flownet2, "normalise", mean_of_each_frame)
+    monkeypatch.setattr(network_module, "normalise", mean_of_each_frame)
 
 
 # With these weights all that the network for small displacements says is worth at most 0.058 px of flow: less
@@ -180,10 +182,10 @@ def loop_correlation(first: np.ndarray, second: np.ndarray, picks: np.ndarray) -
 @pytest.mark.parametrize("shape", [(3, 5, 8, 6), (2, 4, 42, 48), (1, 3, 8, 64)])  # 20 positions reach outside
 @pytest.mark.parametrize("products_at_once", [2**26, 1])
 def test_correlation(monkeypatch, shape, products_at_once):
-    monkeypatch.setattr(flownet2, "PRODUCTS_AT_ONCE", products_at_once)
+    monkeypatch.setattr(operators, "PRODUCTS_AT_ONCE", products_at_once)
     rng = np.random.default_rng(1)
     first, second = rng.normal(size=(2, *shape))
-    result = flownet2.correlation(torch.from_numpy(first), torch.from_numpy(second)).numpy()
+    result = operators.correlation(torch.from_numpy(first), torch.from_numpy(second)).numpy()
     assert result.shape == (shape[0], 441, *shape[2:])
     picks = np.argwhere(np.ones(result.shape, bool))
     picks = picks[rng.permutation(len(picks))[:40_000]]
@@ -191,11 +193,11 @@ def test_correlation(monkeypatch, shape, products_at_once):
 
 
 def test_correlation_works_through_the_batch(monkeypatch):
-    monkeypatch.setattr(flownet2, "PRODUCTS_AT_ONCE", 2 * 4 * 12 * 13)  # two pairs of 8 x 6 positions
+    monkeypatch.setattr(operators, "PRODUCTS_AT_ONCE", 2 * 4 * 12 * 13)  # two pairs of 8 x 6 positions
     multiplied = []
     matmul = torch.Tensor.__matmul__
     monkeypatch.setattr(torch.Tensor, "__matmul__", lambda a, b: multiplied.append(len(a)) or matmul(a, b))
-    flownet2.correlation(*torch.ones(2, 5, 3, 8, 6))
+    operators.correlation(*torch.ones(2, 5, 3, 8, 6))
     assert multiplied == [2, 2, 1]
 
 
@@ -219,9 +221,9 @@ def test_warp(reach):
     flow = rng.uniform(-reach, reach, size=(2, 2, 7, 9))
     flow[1] = flow[1].round()  # whole pixels, which also meet the border exactly
     expected = loop_warp(image, flow)
-    result = flownet2.warp(torch.from_numpy(image), torch.from_numpy(flow)).numpy()
+    result = operators.warp(torch.from_numpy(image), torch.from_numpy(flow)).numpy()
     close(result, expected, 1e-12)
-    result = flownet2.warp(torch.from_numpy(image).float(), torch.from_numpy(flow).float()).numpy()
+    result = operators.warp(torch.from_numpy(image).float(), torch.from_numpy(flow).float()).numpy()
     close(result, expected, 2e-5)
 
 
@@ -241,7 +243,7 @@ def test_upsample_bilinear(align_corners, size):
                 weights.append(max(0, 1 - abs(source - at)))
             value += weights[0] * weights[1] * flow[n, channel, row, column]
         expected[n, channel, y, x] = value
-    result = flownet2.upsample_bilinear(torch.from_numpy(flow), align_corners).numpy()
+    result = operators.upsample_bilinear(torch.from_numpy(flow), align_corners).numpy()
     close(result, expected, 1e-12)
 
 
@@ -250,7 +252,7 @@ def test_upsample_nearest():
     expected = np.zeros((2, 2, 12, 20))
     for n, channel, y, x in np.ndindex(*expected.shape):
         expected[n, channel, y, x] = flow[n, channel, y // 4, x // 4]
-    np.testing.assert_array_equal(flownet2.upsample_nearest(torch.from_numpy(flow)).numpy(), expected)
+    np.testing.assert_array_equal(operators.upsample_nearest(torch.from_numpy(flow)).numpy(), expected)
 
 
 def test_normalise():
@@ -262,7 +264,7 @@ def test_normalise():
         for frame, y, x in np.ndindex(2, 4, 5):
             total += frames[frame, n, channel, y, x]
         expected[:, n, channel] = (frames[:, n, channel] - total / (2 * 4 * 5)) / 255
-    for result, wanted in zip(flownet2.normalise(*torch.from_numpy(frames)), expected, strict=True):
+    for result, wanted in zip(operators.normalise(*torch.from_numpy(frames)), expected, strict=True):
         close(result.numpy(), wanted, 1e-12)
 
 
@@ -271,7 +273,7 @@ def test_channel_norm():
     expected = np.zeros((2, 1, 4, 5))
     for n, row, column in np.ndindex(2, 4, 5):
         expected[n, 0, row, column] = sum(x[n, channel, row, column] ** 2 for channel in range(3)) ** 0.5
-    close(flownet2.channel_norm(torch.from_numpy(x)), expected, 1e-12)
+    close(operators.channel_norm(torch.from_numpy(x)), expected, 1e-12)
 
 
 # Finite output, whatever the frames.
@@ -426,7 +428,7 @@ def test_product_precision_is_set_and_put_back(tf32, tf32_of_training):
         ]
 
     assert not torch.backends.cudnn.deterministic
-    with pytest.raises(KeyError), flownet2._fixed_arithmetic(tf32):
+    with pytest.raises(KeyError), estimator_module._fixed_arithmetic(tf32):
         assert precision() == [tf32] * 5
         assert torch.backends.cudnn.deterministic
         raise KeyError
@@ -437,7 +439,7 @@ def test_product_precision_is_set_and_put_back(tf32, tf32_of_training):
 def test_on_a_gpu_nothing_is_left_on_the_wrong_device(estimator, weights, monkeypatch):
     clips = np.random.default_rng(0).integers(0, 256, (2, 3, 64, 64, 3), dtype=np.uint8)
     here = estimator.estimate_clips(clips)
-    monkeypatch.setattr(flownet2, "resolve_device", lambda name: pretend_gpu.DEVICE)
+    monkeypatch.setattr(estimator_module, "resolve_device", lambda name: pretend_gpu.DEVICE)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a pretended GPU")
     with pretend_gpu.PretendGPU():
         there = Estimator(weights, "cuda")

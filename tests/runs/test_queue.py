@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 import torch
 
-from pipeline import paths
+from pipeline import paths, waiting
 from pipeline.errors import InputError
 from pipeline.evaluation import loso
 from pipeline.params import parse_params
@@ -131,11 +131,24 @@ def cluster(tmp_path):
     cluster.stop()
 
 
-@pytest.mark.parametrize(("crowded", "waiting"), [(True, "PASSIVE"), (False, None)])
-def test_workers_that_are_crowded_do_not_spin(monkeypatch, crowded, waiting):
-    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+@pytest.mark.parametrize(
+    ("chosen", "crowded", "spinning"),
+    [
+        ({}, True, "0"),
+        ({}, False, "3000"),
+        ({"GOMP_SPINCOUNT": "70"}, True, "70"),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, True, None),
+    ],
+)
+def test_workers_that_are_crowded_do_not_spin_unless_the_user_wants_it(monkeypatch, chosen, crowded, spinning):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in chosen.items():
+        monkeypatch.setenv(name, value)
+    waiting.spin_briefly()
     with queue.local_cluster(1, crowded) as client:
-        assert list(client.run(os.environ.get, "OMP_WAIT_POLICY").values()) == [waiting]
+        assert list(client.run(os.environ.get, "GOMP_SPINCOUNT").values()) == [spinning]
+        assert list(client.run(os.environ.get, "OMP_WAIT_POLICY").values()) == [chosen.get("OMP_WAIT_POLICY")]
 
 
 class Watch:

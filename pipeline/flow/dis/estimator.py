@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.flow import FlowEstimator
+from pipeline.flow.estimators import FlowEstimator
 
 
 class Estimator(FlowEstimator):
@@ -31,11 +31,12 @@ class Estimator(FlowEstimator):
 
     def __call__(self, frames: np.ndarray) -> np.ndarray:
         """Flow between adjacent frames: uint8 (T + 1, H, W, 3) RGB -> float32 (T, 2, H, W) px."""
-        search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         search.setFinestScale(int(self.settings["finest_scale"]))
         search.setGradientDescentIterations(int(self.settings["gradient_descent_iterations"]))
         search.setPatchStride(int(self.settings["patch_stride"]))
         search.setVariationalRefinementIterations(int(self.settings["variational_refinement_iterations"]))
         grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
-        flow = [search.calc(first, second, None) for first, second in pairwise(grey)]
+        # None is no first guess, which OpenCV's type stubs do not know.
+        flow = [search.calc(first, second, None) for first, second in pairwise(grey)]  # type: ignore[call-overload]
         return np.stack(flow).transpose(0, 3, 1, 2)

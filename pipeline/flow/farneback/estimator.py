@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.flow import FlowEstimator
+from pipeline.flow.estimators import FlowEstimator
 
 
 class Estimator(FlowEstimator):
@@ -31,16 +31,16 @@ class Estimator(FlowEstimator):
         """Flow between adjacent frames: uint8 (T + 1, H, W, 3) RGB -> float32 (T, 2, H, W) px."""
         grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
         flow = [
-            cv2.calcOpticalFlowFarneback(
+            cv2.calcOpticalFlowFarneback(  # type: ignore[call-overload]  # whose stubs do not know the None
                 first,
                 second,
-                None,
-                self.settings["pyramid_scale"],
-                self.settings["levels"],
-                self.settings["window"],
-                self.settings["iterations"],
-                self.settings["polynomial_neighbourhood"],
-                self.settings["polynomial_sigma"],
+                None,  # no first guess
+                float(self.settings["pyramid_scale"]),
+                int(self.settings["levels"]),
+                int(self.settings["window"]),
+                int(self.settings["iterations"]),
+                int(self.settings["polynomial_neighbourhood"]),
+                float(self.settings["polynomial_sigma"]),
                 0,
             )
             for first, second in pairwise(grey)

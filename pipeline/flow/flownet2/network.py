@@ -10,107 +10,24 @@ points right, channel 1 points down. Parameters bear the names and shapes of the
 tensors, 162,518,834 parameters.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.device import resolve_device
-from pipeline.errors import InputError
-from pipeline.flow import FlowEstimator
-from pipeline.flow.flownet2_weights import load_weights
+from pipeline.flow.flownet2.operators import (
+    MAX_DISPLACEMENT,
+    channel_norm,
+    correlation,
+    normalise,
+    upsample_bilinear,
+    upsample_nearest,
+    warp,
+)
 
 STRIDE = 64  # the coarsest features have 1/64 of the frames' size
 DIV_FLOW = 20.0  # the networks are trained to estimate flow / 20
-MAX_DISPLACEMENT = 10  # of the correlation, in steps of 2 positions: 21 x 21 displacements
-PRODUCTS_AT_ONCE = 2**26  # float32 products that the correlation holds at a time: 256 MiB, or one pair's
 
-# What decides how many clips a GPU is given at a time.
-BYTES_OF_WEIGHTS = 2**30  # the weights, 0.6 GiB, and what the correlation holds
-BYTES_PER_PIXEL = 4096  # of one pair: activations take 1,770 on a CPU; the rest is room for a GPU's convolutions
-WIDEST = 82  # channels of the widest tensor at full size, in the fusion
-LARGEST_TENSOR = 2**31  # values; beyond, positions no longer fit into 32 bits, and GPUs take slow ways
-
-SETTINGS: dict[str, str | int | float] = {"method": "flownet2", "align_corners": 1}
-
-
-# The operators of figure 2.
-
-
-def normalise(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Frames (N, 3, H, W), 0-255, less each channel's mean over both frames of the pair, then / 255."""
-    mean = torch.stack((first, second)).mean(dim=(0, 3, 4))[:, :, None, None]  # (N, 3, 1, 1)
-    return (first - mean) / 255, (second - mean) / 255
-
-
-def correlation(first: Tensor, second: Tensor) -> Tensor:
-    """Compare each position of `first` with 21 x 21 positions, two apart, of `second` (FlowNet, eq. 1).
-
-    Features (N, C, h, w), h and w even -> (N, 441, h, w): channel (dy + 10) * 21 + (dx + 10) is the dot
-    product of first[:, :, y, x] with second[:, :, y + 2 dy, x + 2 dx], divided by C; outside of `second`
-    it is 0.
-
-    A step of two keeps the parity of y and of x, so that the four parities are compared apart: each is one
-    matrix product of all positions with all positions, from which the 441 wanted ones are picked.
-    """
-    channels, height, width = first.shape[1:]
-    positions = (height // 2) * (width // 2)
-    picks = _correlation_picks(height, width, first.device)
-    pairs_at_once = max(1, PRODUCTS_AT_ONCE // (4 * positions * (positions + 1)))
-    parts = []
-    for a, b in zip(first.split(pairs_at_once), second.split(pairs_at_once), strict=True):
-        a = functional.pixel_unshuffle(a, 2).view(-1, channels, 4, positions).permute(0, 2, 3, 1)
-        b = functional.pixel_unshuffle(b, 2).view(-1, channels, 4, positions).transpose(1, 2)
-        b = functional.pad(b, (0, 1))  # one more position, of zeros: all that lies outside
-        products = (a @ b).div_(channels)  # (n, 4, p, C) @ (n, 4, C, p + 1) = (n, 4, p, p + 1)
-        parts.append(products.flatten(1).index_select(1, picks))  # (n, 441 h w)
-    return torch.cat(parts).view(len(first), -1, height, width)
-
-
-def _correlation_picks(height: int, width: int, device: torch.device) -> Tensor:
-    """Where each of the 441 h w correlations stands among the flattened (4, p, p + 1) products."""
-    rows, columns = height // 2, width // 2
-    steps = torch.arange(-MAX_DISPLACEMENT, MAX_DISPLACEMENT + 1, device=device)
-    y, x = torch.arange(height, device=device)[:, None], torch.arange(width, device=device)
-    to_y = y // 2 + steps[:, None, None, None]  # (21, 1, h, 1)
-    to_x = x // 2 + steps[:, None, None]  # (21, 1, w)
-    inside = (to_y >= 0) & (to_y < rows) & (to_x >= 0) & (to_x < columns)  # (21, 21, h, w)
-    target = torch.where(inside, to_y * columns + to_x, rows * columns)
-    parity = (y % 2) * 2 + x % 2
-    source = (y // 2) * columns + x // 2
-    return ((parity * rows * columns + source) * (rows * columns + 1) + target).flatten()
-
-
-def warp(image: Tensor, flow: Tensor) -> Tensor:
-    """Sample (N, C, H, W) bilinearly at x + flow; outside, the nearest border pixel counts (section 4.1)."""
-    height, width = image.shape[2:]
-    x = torch.arange(width, dtype=flow.dtype, device=flow.device) + flow[:, 0]  # (N, H, W)
-    y = torch.arange(height, dtype=flow.dtype, device=flow.device)[:, None] + flow[:, 1]
-    # grid_sample wants the first and the last pixel's centre at -1 and 1.
-    grid = torch.stack((x * (2 / (width - 1)) - 1, y * (2 / (height - 1)) - 1), dim=3)
-    return functional.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=True)
-
-
-def upsample_bilinear(flow: Tensor, align_corners: bool) -> Tensor:
-    """Flow (N, 2, h, w) in four times the size, its values unchanged, bilinear."""
-    return functional.interpolate(flow, scale_factor=4, mode="bilinear", align_corners=align_corners)
-
-
-def upsample_nearest(flow: Tensor) -> Tensor:
-    """Flow (N, 2, h, w) in four times the size, each value repeated 4 x 4 times."""
-    return functional.interpolate(flow, scale_factor=4, mode="nearest")
-
-
-def channel_norm(x: Tensor) -> Tensor:
-    """Euclidean length over the channels: (N, C, H, W) -> (N, 1, H, W)."""
-    return (x * x).sum(1, keepdim=True).sqrt()  # several times faster on a CPU than torch.linalg.vector_norm
-
-
-# The layers. Their Sequential gives the published weights their names (conv1.0.weight).
+# The Sequential of each layer gives the published weights their names (conv1.0.weight).
 
 
 def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -133,9 +50,6 @@ def _predict_flow(inputs: int) -> nn.Conv2d:
 
 def _upsampled_flow(bias: bool) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(2, 2, 4, stride=2, padding=1, bias=bias)
-
-
-# The networks.
 
 
 class _FlowNet(nn.Module):
@@ -183,7 +97,7 @@ class _FlowNet(nn.Module):
         conv6 = self.conv6_1(self.conv6(conv5))  # (N, 1024, H/64, W/64)
 
         # Each level: the features of its size, and the coarser level's features and flow in twice their size.
-        flow = self.predict_flow6(conv6)  # (N, 2, H/64, W/64)
+        flow: Tensor = self.predict_flow6(conv6)  # (N, 2, H/64, W/64)
         level5 = torch.cat((conv5, self.deconv5(conv6), self.upsampled_flow6_to_5(flow)), 1)  # 1026
         flow = self.predict_flow5(self.inter_conv5(level5))
         level4 = torch.cat((conv4, self.deconv4(level5), self.upsampled_flow5_to_4(flow)), 1)  # 770
@@ -191,7 +105,8 @@ class _FlowNet(nn.Module):
         level3 = torch.cat((conv3, self.deconv3(level4), self.upsampled_flow4_to_3(flow)), 1)  # 386
         flow = self.predict_flow3(self.inter_conv3(level3))
         level2 = torch.cat((conv2, self.deconv2(level3), self.upsampled_flow3_to_2(flow)), 1)  # 194
-        return self.predict_flow2(self.inter_conv2(level2))
+        flow = self.predict_flow2(self.inter_conv2(level2))
+        return flow
 
 
 class FlowNetC(_FlowNet):
@@ -272,11 +187,12 @@ class FlowNetFusion(nn.Module):
         conv0 = self.conv0(candidates)  # (N, 64, H, W)
         conv1 = self.conv1_1(self.conv1(conv0))  # (N, 128, H/2, W/2)
         conv2 = self.conv2_1(self.conv2(conv1))  # (N, 128, H/4, W/4)
-        flow = self.predict_flow2(conv2)
+        flow: Tensor = self.predict_flow2(conv2)
         level1 = torch.cat((conv1, self.deconv1(conv2), self.upsampled_flow2_to_1(flow)), 1)  # 162
         flow = self.predict_flow1(self.inter_conv1(level1))
         level0 = torch.cat((conv0, self.deconv0(level1), self.upsampled_flow1_to_0(flow)), 1)  # 82
-        return self.predict_flow0(self.inter_conv0(level0))
+        flow = self.predict_flow0(self.inter_conv0(level0))
+        return flow
 
 
 class FlowNet2(nn.Module):
@@ -305,7 +221,7 @@ class FlowNet2(nn.Module):
         pair = torch.cat((first, second), 1)  # (N, 6, H, W)
 
         # Large displacements: each network corrects the flow of the one before it.
-        flow = self.flownetc(pair) * DIV_FLOW  # (N, 2, H/4, W/4)
+        flow: Tensor = self.flownetc(pair) * DIV_FLOW  # (N, 2, H/4, W/4)
         flow = upsample_bilinear(flow, self.align_corners)  # (N, 2, H, W)
         flow = self.flownets_1(_stack(first, second, flow)) * DIV_FLOW
         flow = upsample_bilinear(flow, self.align_corners)
@@ -317,7 +233,8 @@ class FlowNet2(nn.Module):
 
         lengths = (channel_norm(small), channel_norm(large))
         errors = (_brightness_error(first, second, small), _brightness_error(first, second, large))
-        return self.flownetfusion(torch.cat((first, small, large, *lengths, *errors), 1))  # 11 channels
+        flow = self.flownetfusion(torch.cat((first, small, large, *lengths, *errors), 1))  # 11 channels
+        return flow
 
     def _check(self, first: Tensor, second: Tensor) -> None:
         dtype = self.flownetfusion.predict_flow0.weight.dtype
@@ -347,91 +264,3 @@ def _stack(first: Tensor, second: Tensor, flow: Tensor) -> Tensor:
     """Both frames, the second one warped, flow / 20, brightness error: (N, 12, H, W) (section 4.1)."""
     warped = warp(second, flow)
     return torch.cat((first, second, warped, flow / DIV_FLOW, channel_norm(first - warped)), 1)
-
-
-# The estimator.
-
-
-class Estimator(FlowEstimator):
-    """Flow of uint8 frames by FlowNet 2.0 with the weights of a file.
-
-    `tf32` lets a GPU round the inputs of products to 10 bits; it changes nothing on a CPU. Raises
-    `pipeline.errors.InputError` when the weights or the device cannot be used.
-    """
-
-    def __init__(self, weights: Path, device: str | torch.device, tf32: bool = False) -> None:
-        self._device = resolve_device(str(device))
-        with torch.device("meta"):  # the file brings the storage: no second copy, no initialisation
-            network = FlowNet2(align_corners=bool(SETTINGS["align_corners"]))
-        sha256 = load_weights(network, weights)
-        self._network = network.requires_grad_(False).eval().to(self._device)
-        self._tf32 = tf32
-        self.settings: dict[str, str | int | float] = SETTINGS | {"tf32": int(tf32), "weights_sha256": sha256}
-        self.on_gpu = self._device.type != "cpu"
-        self.arithmetic: dict[str, str | int] = {"torch": str(torch.__version__)}
-        if self.on_gpu:
-            self.arithmetic["device"] = torch.cuda.get_device_name(self._device)
-        else:
-            self.arithmetic |= {"device": torch.backends.cpu.get_cpu_capability(), "threads": torch.get_num_threads()}
-
-    def __call__(self, frames: np.ndarray) -> np.ndarray:
-        """Flow between a clip's adjacent frames: uint8 (T+1, H, W, 3) RGB -> float32 (T, 2, H, W), pixels."""
-        return self.estimate_pairs(frames[:-1], frames[1:])
-
-    def clips_at_once(self, shape: tuple[int, ...]) -> int:
-        """Clips of (T+1, H, W, 3) per batch: one on a CPU, on a GPU as many as fit into half of its memory.
-
-        All of its memory counts, not what is free: batches that depend on who else is at work would give other
-        last digits on another day.
-        """
-        if not self.on_gpu:
-            return 1  # one clip keeps all cores busy
-        frames, height, width, _ = shape
-        memory = torch.cuda.get_device_properties(self._device).total_memory
-        pixels = min((memory // 2 - BYTES_OF_WEIGHTS) // BYTES_PER_PIXEL, LARGEST_TENSOR // WIDEST)
-        return max(1, pixels // ((frames - 1) * height * width))
-
-    def estimate_clips(self, frames: np.ndarray) -> np.ndarray:
-        """Flow of N clips in one batch: uint8 (N, T+1, H, W, 3) RGB -> float32 (N, T, 2, H, W), pixels."""
-        clips, length, *size = frames.shape
-        first, second = (part.reshape(-1, *size) for part in (frames[:, :-1], frames[:, 1:]))
-        flow = self.estimate_pairs(first, second)
-        return flow.reshape(clips, length - 1, *flow.shape[1:])
-
-    def estimate_pairs(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Flow of N pairs in one batch: uint8 (N, H, W, 3) RGB twice -> float32 (N, 2, H, W), pixels."""
-        try:
-            with torch.inference_mode(), _fixed_arithmetic(self._tf32):
-                return self._network(self._upload(first), self._upload(second)).cpu().numpy()
-        except torch.OutOfMemoryError as error:
-            raise InputError(
-                f"FlowNet 2.0: the GPU has no room for {len(first)} pairs of frames at once, which need less than half "
-                "of its memory. Wait until no other program uses it, or set runtime.device: cpu in params.yaml."
-            ) from error
-
-    def _upload(self, frames: np.ndarray) -> Tensor:
-        if frames.dtype != np.uint8:
-            raise TypeError(f"FlowNet 2.0: frames must be uint8, but are {frames.dtype}")
-        if frames.ndim != 4 or frames.shape[3] != 3 or 0 in frames.shape:
-            raise ValueError(f"FlowNet 2.0: frames must have the shape (N, H, W, 3), but have {frames.shape}")
-        # A quarter of the bytes cross to a GPU before they become float32.
-        tensor = torch.from_numpy(np.ascontiguousarray(frames)).to(self._device)
-        return tensor.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
-
-
-@contextmanager
-def _fixed_arithmetic(tf32: bool) -> Iterator[None]:
-    """Products on a GPU in TF32 or in full float32, the same bits each time.
-
-    PyTorch's own default for convolutions is TF32, and it admits algorithms whose sums come in any order. Of its two
-    kinds of switches the older ones, as in training: they move the newer ones along, and PyTorch refuses to say which
-    precision holds where the two kinds disagree.
-    """
-    products, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = products.allow_tf32, cudnn.allow_tf32, cudnn.deterministic
-    try:
-        products.allow_tf32 = cudnn.allow_tf32 = tf32
-        cudnn.deterministic = True
-        yield
-    finally:
-        products.allow_tf32, cudnn.allow_tf32, cudnn.deterministic = before
