@@ -161,15 +161,19 @@ class TemporalAttentionModule(nn.Module):
         self.readout = readout
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
-        """f (N, T, C') -> y (N, D') and w (N, T), or None without attention."""
-        weights = None
-        if self.branch is not None:
-            hidden, _ = self.branch(features)  # (N, T, D)
-            with torch.autocast(hidden.device.type, enabled=False):  # a softmax over sums of affinities needs float32
-                weights = temporal_weights(_full(hidden) * _BRANCH**-0.25)  # H: products of order 1, tanh not saturated
-            features = (1 + weights.unsqueeze(-1)) * features  # Eq. 5
-        states, _ = self.trunk(features)  # (N, T, D')
-        return states[:, -1] if self.readout == "last" else states.mean(dim=1), weights
+        """f (N, T, C') -> y (N, D') and w (N, T), or None without attention; float32 or more, whatever f is.
+
+        A softmax over sums of affinities needs float32, and many CPUs have no LSTM in bfloat16.
+        """
+        with torch.autocast(features.device.type, enabled=False):
+            features = _full(features)
+            weights = None
+            if self.branch is not None:
+                hidden, _ = self.branch(features)  # (N, T, D)
+                weights = temporal_weights(hidden * _BRANCH**-0.25)  # H: products of order 1, tanh not saturated
+                features = (1 + weights.unsqueeze(-1)) * features  # Eq. 5
+            states, _ = self.trunk(features)  # (N, T, D')
+            return states[:, -1] if self.readout == "last" else states.mean(dim=1), weights
 
 
 def temporal_weights(hidden: Tensor) -> Tensor:
