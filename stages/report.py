@@ -14,7 +14,7 @@ from pipeline import params as parameters
 from pipeline import paths
 from pipeline.datasets import DATASETS
 from pipeline.report.page import Study, write
-from pipeline.stanet import introspection
+from pipeline.stanet import introspection, trained
 from pipeline.storage import clip_store, tables
 from pipeline.storage.outputs import staged
 from pipeline.synthetic import truth
@@ -29,7 +29,8 @@ def main() -> None:
     params = parameters.load(paths.PARAMS)
     name = params.dataset
     predictions = tables.read(paths.predictions(name))
-    folds = {subject: introspection.load(paths.model(name, subject)) for subject in params.folds}
+    folds = {subject: trained.load(paths.model(name, subject)) for subject in params.folds}
+    devices = {subject: fold.checkpoint.device for subject, fold in folds.items()}
     sources = [paths.clips(name), paths.resized(name), paths.flow(name)]
     sources += [paths.model(name, subject) for subject in params.folds]
     sources += [paths.predictions(name), paths.metrics(name)]
@@ -45,7 +46,9 @@ def main() -> None:
         bar = progress(params, "report", "clip", len(predictions))
         attention = {
             clip.clip: introspection.attention(
-                folds[clip.subject][0], torch.tensor(flow["flow"][flow_row[clip.clip]]), params.train.augmentation.crop
+                folds[clip.subject].network,
+                torch.tensor(flow["flow"][flow_row[clip.clip]]),
+                params.train.augmentation.crop,
             )
             for clip in bar(predictions.itertuples())
         }
@@ -57,8 +60,8 @@ def main() -> None:
             metrics=json.loads(paths.metrics(name).read_text()),
             per_subject=tables.read(paths.per_subject(name)),
             curves={subject: tables.read(paths.curve(name, subject)) for subject in params.folds},
-            devices={subject: description["device"] for subject, (_, description) in folds.items()},
-            trained_with={subject: description["versions"] for subject, (_, description) in folds.items()},
+            devices=devices,
+            trained_with={subject: fold.checkpoint.versions for subject, fold in folds.items()},
             drawn_with={package: version(package) for package in _DRAWING},
             estimator={key: value for key, value in sorted(flow["flow"].attrs.items())},
             published=DATASETS[name].profile.published,
