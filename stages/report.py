@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -31,6 +31,7 @@ def main() -> None:
     predictions = tables.read(paths.predictions(name))
     folds = {subject: trained.load(paths.model(name, subject)) for subject in params.folds}
     devices = {subject: fold.checkpoint.device for subject, fold in folds.items()}
+    _warn_of_mixed(devices)
     sources = [paths.clips(name), paths.resized(name), paths.flow(name)]
     sources += [paths.model(name, subject) for subject in params.folds]
     sources += [paths.predictions(name), paths.metrics(name)]
@@ -76,6 +77,16 @@ def main() -> None:
         with staged(paths.partial("report", name), *targets) as [page, folder, scores]:
             write(study, page, folder, scores)
     click.echo(f"{name}: {paths.report(name)}")
+
+
+def _warn_of_mixed(devices: Mapping[str, str]) -> None:
+    """Folds are reproducible on one kind of device; a study that mixes kinds is not. `devices` is by subject."""
+    kinds: dict[str, list[str]] = {}
+    for subject, kind in devices.items():
+        kinds.setdefault(kind, []).append(subject)
+    if len(kinds) > 1:
+        found = "; ".join(f"{kind}: {', '.join(subjects)}" for kind, subjects in sorted(kinds.items()))
+        click.echo(f"Warning: the folds were trained on different kinds of device ({found})", err=True)
 
 
 def _rows(file: h5py.File, clips: Iterable[str]) -> dict[str, int]:
