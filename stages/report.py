@@ -42,6 +42,8 @@ def main() -> None:
         open_study(params, sources, published, bar) as study,
         staged(paths.partial("report", name), *targets) as [page, folder, scores],
     ):
+        if mixed := study.provenance.mixed_devices():
+            click.echo(f"Warning: the folds were trained on different kinds of device ({mixed})", err=True)
         write(study, page, folder, scores)
     click.echo(f"{name}: {paths.report(name)}")
 

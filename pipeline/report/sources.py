@@ -13,7 +13,7 @@ import torch
 from pipeline.params import Params
 from pipeline.report.provenance import Provenance, drawing_versions
 from pipeline.report.study import Study
-from pipeline.stanet import introspection
+from pipeline.stanet import introspection, trained
 from pipeline.stanet.introspection import Attention
 from pipeline.stanet.network import STANet
 from pipeline.storage import tables
@@ -87,10 +87,10 @@ def open_study(
         An HDF5 file is missing or damaged, or lacks one of the clips.
     """
     clips, predictions = tables.read(sources.clips), tables.read(sources.predictions)
-    folds = {subject: introspection.load(path) for subject, path in sources.networks.items()}
+    folds = {subject: trained.load(path) for subject, path in sources.networks.items()}
     known = sources.known_motion(list(predictions["clip"]), params.interpolation.frames, params.resize.size)
     with arrays(sources.parts, "resized") as frames, arrays(sources.parts, "flow") as flow:
-        networks = {subject: network for subject, (network, _) in folds.items()}
+        networks = {subject: fold.network for subject, fold in folds.items()}
         yield Study(
             params=params,
             classes=json.loads(sources.classes.read_text()),
@@ -105,10 +105,10 @@ def open_study(
             frames=frames,
             flow=flow,
             provenance=Provenance(
-                devices={subject: description["device"] for subject, (_, description) in folds.items()},
-                trained_with={subject: description["versions"] for subject, (_, description) in folds.items()},
+                devices={subject: fold.checkpoint.device for subject, fold in folds.items()},
+                trained_with={subject: fold.checkpoint.versions for subject, fold in folds.items()},
                 drawn_with=drawing_versions(),
-                estimator=dict(sorted(folds[params.folds[0]][1]["params"]["flow"].items())),
+                estimator=dict(sorted(folds[params.folds[0]].checkpoint.params["flow"].items())),
                 annotation=sources.annotation(),
                 hashes=sources.hashes(),
             ),
