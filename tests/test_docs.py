@@ -1,9 +1,11 @@
 """The README and every page of docs/ tell the truth: links, files, commands, parameters, options and outputs."""
 
+import argparse
 import importlib
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -173,6 +175,12 @@ def test_a_file_that_is_named_exists(page, file):
 # --- commands -------------------------------------------------------------------------------------------------------
 
 
+@cache
+def dvc_parser() -> argparse.ArgumentParser:
+    """DVC's own, which takes a while to be made."""
+    return get_main_parser()
+
+
 def understand(words: tuple[str, ...]) -> None:
     """Let the program that a command names read its words, without running it; raise what is wrong with them."""
     if words[0] == "make":
@@ -180,7 +188,7 @@ def understand(words: tuple[str, ...]) -> None:
         assert set(words[1:]) <= set(targets), f"make has {', '.join(targets)}"
     elif words[0] == "dvc":
         # DVC ends with exit code 254 at words that it does not know.
-        arguments = get_main_parser().parse_args(list(words[1:]))
+        arguments = dvc_parser().parse_args(list(words[1:]))
         for change in getattr(arguments, "set_param", None) or []:
             setting(change)
     elif words[:2] == ("python", "-m") and words[2].split(".")[0] in ("pipeline", "benchmarks", "docs"):
