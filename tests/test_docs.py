@@ -363,6 +363,10 @@ def test_a_report_without_what_the_picture_shows_is_one_clear_error(section):
         picture.excerpt(page)
 
 
+def test_the_report_has_what_the_picture_shows():
+    picture.excerpt((ROOT / "pipeline/report/page.html.jinja").read_text(encoding="utf-8"))
+
+
 def test_the_picture_shows_the_chosen_sections_only():
     page = "<head><body><nav>away</nav>" + "".join(
         f'<h2 id="{name}">{name} kept{end}away' for name, end in picture.SHOWN.items()
