@@ -19,6 +19,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from benchmarks.machine import matrix_rate, peak_memory, seconds
+from pipeline import paths
 from pipeline.device import resolve_device
 from pipeline.flow import estimators, extraction
 from pipeline.flow.flownet2 import FlowNet2, operators
@@ -26,7 +27,8 @@ from pipeline.flow.flownet2.estimator import Estimator
 from pipeline.frames import frame_files
 from pipeline.storage import clip_store
 from pipeline.storage.resume import Parts
-from pipeline.synthetic.generator import TRUTH, true_flow, write_tree
+from pipeline.synthetic.generator import write_tree
+from pipeline.synthetic.motion import true_flow
 
 SIZE, PAIRS = 192, 19  # of a clip as the pipeline makes it
 GFLOP_PER_PAIR = 37.3  # of FlowNet 2.0 at 192 x 192, a multiplication and an addition counted as two
@@ -158,7 +160,7 @@ def synthetic_clips(folder: Path, step: int) -> tuple[list[np.ndarray], list[np.
     uint8 (T + 1, H, W, 3), float32 (T, 2, H, W) px and bool (H, W).
     """
     clips, flows, masks = [], [], []
-    with h5py.File(folder / TRUTH) as truth:
+    with h5py.File(paths.truth(folder)) as truth:
         for subject, episodes in truth.items():
             for name, clip in episodes.items():
                 files = list(frame_files.numbered(folder / "Cropped" / subject / name).values())

@@ -6,6 +6,7 @@ a choice made by it would be a choice by test data. Hours on a CPU for a set as 
 """
 
 import json
+from dataclasses import asdict
 
 import click
 import numpy as np
@@ -48,7 +49,7 @@ def main(subjects: tuple[str, ...], seed: int) -> None:
     views = augmentation.views(paper.scales, paper.horizontal_flip)
     size = flow.fields.shape[-2:]
     shown, plain = Views(views, crop, *size, device), Views([TEST_VIEW], crop, *size, device)
-    model = STANet(len(classes), **fold.settings(params).model, seed=seed).to(device, memory_format=torch.channels_last)
+    model = STANet(len(classes), **asdict(params.model), seed=seed).to(device, memory_format=torch.channels_last)
     optimiser = torch.optim.Adam(model.parameters(), lr=paper.lr, weight_decay=paper.weight_decay, fused=True)
     generator = torch.Generator().manual_seed(seed)
     largest = labels[test].bincount().max() / len(test)

@@ -31,6 +31,7 @@ from pipeline import paths
 from pipeline.device import resolve_device
 from pipeline.learning import memory, training
 from pipeline.learning.augmentation import View
+from pipeline.learning.training import TrainingSettings
 from pipeline.params import Params, load_params, parse_params
 from pipeline.stanet import fold
 from pipeline.stanet.network import STANet, stanet_loss
@@ -88,7 +89,7 @@ class PlainClips(Dataset):
 
 def plain_clips_per_second(params: Params, path: Path, device: torch.device, workers: int) -> float:
     """The same network trained as usual: `DataLoader`, float32, no channels_last, no compiling."""
-    views, crop = fold.settings(params).views, params.train.augmentation.crop
+    views, crop = fold.training_settings(params).views, params.train.augmentation.crop
     loader = DataLoader(
         PlainClips(path, CLIPS, views, crop),
         params.train.batch_size,
@@ -97,7 +98,7 @@ def plain_clips_per_second(params: Params, path: Path, device: torch.device, wor
         pin_memory=device.type == "cuda",
         persistent_workers=workers > 0,
     )
-    model = STANet(CLASSES, **fold.settings(params).model).to(device)
+    model = STANet(CLASSES, **dataclasses.asdict(params.model)).to(device)
     optimiser = torch.optim.Adam(model.parameters(), lr=params.train.lr, weight_decay=params.train.weight_decay)
 
     def epoch() -> None:
@@ -122,7 +123,7 @@ class Speed(NamedTuple):
 def our_clips_per_second(params: Params, flow: fold.Flow, device: torch.device, **changes: object) -> Speed:
     """`training.train_fold`, by the time of its epochs."""
     memory.keep_freed_memory()
-    settings = dataclasses.replace(fold.settings(params), epochs=EPOCHS + 1, every_view=False, **changes)
+    settings = dataclasses.replace(fold.training_settings(params), epochs=EPOCHS + 1, every_view=False, **changes)
     ticks = [time.perf_counter()]
 
     def progress(epochs: Iterable[int]) -> Iterator[int]:
@@ -131,24 +132,26 @@ def our_clips_per_second(params: Params, flow: fold.Flow, device: torch.device, 
             yield epoch
         ticks.append(time.perf_counter())
 
-    _train(settings, flow, device, progress)
+    _train_fold(params, settings, flow, device, progress)
     epochs = np.diff(ticks[1:])
     return Speed(CLIPS / epochs[1:].min(), epochs[0] - epochs[1:].min())
 
 
-def _train(
-    settings: training.Settings,
+def _train_fold(
+    params: Params,
+    settings: TrainingSettings,
     flow: fold.Flow,
     device: torch.device,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> None:
     """A fold that trains on the first clips and predicts the last one."""
     training.train_fold(
+        STANet(CLASSES, **dataclasses.asdict(params.model)),
+        fold.stanet_objective(params.lambda_),
         flow.fields,
         torch.arange(CLIPS),
         torch.arange(CLIPS) % CLASSES,
         torch.tensor([len(flow.clips) - 1]),
-        classes=CLASSES,
         settings=settings,
         seed=0,
         device=device,
@@ -159,7 +162,7 @@ def _train(
 def gflop_per_clip(params: Params, device: torch.device) -> float:
     """Of convolutions and matrix products, forward and backward, without the two LSTMs (below 1 %)."""
     crop, batch = params.train.augmentation.crop, params.train.batch_size
-    model = STANet(CLASSES, **fold.settings(params).model).to(device)
+    model = STANet(CLASSES, **dataclasses.asdict(params.model)).to(device)
     with FlopCounterMode(display=False) as counter:
         output = model(torch.zeros(batch, FRAMES, 2, crop, crop, device=device))
         stanet_loss(output, torch.zeros(batch, dtype=torch.long, device=device), 1e-8).backward()
@@ -168,10 +171,10 @@ def gflop_per_clip(params: Params, device: torch.device) -> float:
 
 def print_profile(params: Params, flow: fold.Flow, device: torch.device) -> None:
     """Where the time of an epoch goes."""
-    settings = dataclasses.replace(fold.settings(params), epochs=1, every_view=False)
+    settings = dataclasses.replace(fold.training_settings(params), epochs=1, every_view=False)
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device.type == "cuda" else [])]
     with profile(activities=activities) as taken:
-        _train(settings, flow, device)
+        _train_fold(params, settings, flow, device)
     own = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"
     events = sorted(taken.key_averages(), key=lambda event: -getattr(event, own))
     total = sum(getattr(event, own) for event in events)

@@ -28,7 +28,7 @@ def truth(raw: Path) -> Path:
     return raw / "truth.h5"
 
 
-def raw_contact_sheet(raw: Path) -> Path:
+def synthetic_contact_sheet(raw: Path) -> Path:
     """Some frames of the embedded dataset, as its generator draws them."""
     return raw / "contact_sheet.png"
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,10 +18,10 @@ from pipeline.frames.recording import Recording
 from pipeline.frames.video_file import VideoFile
 from pipeline.learning import training
 from pipeline.params import Params, load_params
-from pipeline.report import figures
-from pipeline.stanet import introspection
+from pipeline.report import clip_figures, drawing
+from pipeline.stanet import introspection, trained
 from pipeline.stanet.introspection import Attention
-from pipeline.stanet.network import STANet
+from pipeline.stanet.trained import TrainedSTANet
 from pipeline.storage import tables
 from pipeline.storage.clip_rows import clip_rows
 from pipeline.storage.outputs import staged
@@ -50,14 +50,6 @@ class Clip:
     """`crop` or `none`, as params.yaml says for its database."""
     box: face_crop.Box | None = None
     """Square around the face, where params.yaml has one for it."""
-
-
-class Network(NamedTuple):
-    """A trained network and what stands in its file."""
-
-    path: Path
-    network: STANet
-    description: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -139,21 +131,21 @@ def predict(
     training.fix_arithmetic(params.train.threads)
     seen = [introspection.attention(network.network, torch.from_numpy(field), crop) for network in networks]
     attention = _average(seen)
-    classes = networks[0].description["classes"]
+    classes = networks[0].checkpoint.classes
     prediction = Prediction(
         clip,
         recording.onset,
         recording.offset,
         dict(zip(classes, attention.probabilities.tolist(), strict=True)),
         tuple(network.path for network in networks),
-        tuple(network.description["held_out"] for network in networks),
+        tuple(network.checkpoint.held_out for network in networks),
         tuple(_notes(clip, len(recording), networks, params)),
         picture,
     )
     step("picture")
-    figure = figures.clip_attention(shown, field, attention, _title(prediction))
+    figure = clip_figures.clip_attention(shown, field, attention, _title(prediction))
     with staged(picture.parent / ".partial" / picture.name, picture) as [draft]:
-        figures.write(figure, draft)
+        drawing.write(figure, draft)
     return prediction
 
 
@@ -258,7 +250,7 @@ def _in_folder(table: pd.DataFrame, path: Path, onset: int | None, offset: int |
     return exact if len(exact) else there
 
 
-def _networks(clip: Clip, model: Path | None, params: Params) -> list[Network]:
+def _networks(clip: Clip, model: Path | None, params: Params) -> list[TrainedSTANet]:
     """The networks to ask, all of which fit together.
 
     Raises
@@ -267,17 +259,17 @@ def _networks(clip: Clip, model: Path | None, params: Params) -> list[Network]:
         There are none, or not all of the dataset's; or they differ in what they were made for.
     """
     files = [model] if model else [paths.model(params.dataset, subject) for subject in _subjects(clip, params)]
-    networks = [_load(path) for path in files]
+    networks = [trained.load(path) for path in files]
     first = networks[0]
     for network in networks:
         for fact in ("classes", "frames", "size", "params"):
-            if network.description[fact] != first.description[fact]:
+            if getattr(network.checkpoint, fact) != getattr(first.checkpoint, fact):
                 raise InputError(
                     f"expected networks that were trained alike, found other {fact} in {network.path} than in "
                     f"{first.path}. Run `dvc repro`, which trains what is out of date."
                 )
     known = paths.classes(params.dataset)
-    classes = first.description["classes"]
+    classes = first.checkpoint.classes
     if known.exists() and json.loads(known.read_text()) != classes:
         raise InputError(
             f"{first.path}: expected a network for the classes of {params.dataset} "
@@ -299,40 +291,17 @@ def _subjects(clip: Clip, params: Params) -> Sequence[str]:
     return [clip.subject]
 
 
-def _load(path: Path) -> Network:
-    """The network in a file.
-
-    Raises
-    ------
-    InputError
-        There is no such file, something else is in it, or it is that of a fold that was not wanted.
-    """
-    if not path.exists():
-        raise InputError(f"{path}: expected a trained network, found no such file. Run `dvc repro`, which trains it.")
-    try:
-        if torch.load(path, map_location="cpu", weights_only=True)["state_dict"]:
-            return Network(path, *introspection.load(path))
-    except Exception as error:  # PyTorch raises whatever its unpickler stumbles over
-        raise InputError(
-            f"{path}: expected a network of this pipeline; it cannot be read ({type(error).__name__}: {error})"
-        ) from error
-    raise InputError(
-        f"{path}: expected a trained network, found the empty file of a fold that was not in held_out when it was "
-        "made. Run `dvc repro`."
-    )
-
-
-def _geometry(networks: list[Network]) -> tuple[int, int, int]:
+def _geometry(networks: list[TrainedSTANet]) -> tuple[int, int, int]:
     """S, F and the side of the network's input."""
-    description = networks[0].description
-    return description["size"], description["frames"], description["params"]["train"]["augmentation"]["crop"]
+    checkpoint = networks[0].checkpoint
+    return checkpoint.size, checkpoint.frames, checkpoint.params["train"]["augmentation"]["crop"]
 
 
-def _check_flow(estimator: estimators.FlowEstimator, network: Network) -> None:
-    trained = network.description["params"]["flow"]
-    if estimator.settings != trained:
+def _check_flow(estimator: estimators.FlowEstimator, network: TrainedSTANet) -> None:
+    wanted = network.checkpoint.params["flow"]
+    if estimator.settings != wanted:
         raise InputError(
-            f"{network.path}: expected the optical flow that the network was trained on ({_listed(trained)}), but "
+            f"{network.path}: expected the optical flow that the network was trained on ({_listed(wanted)}), but "
             f"{paths.PARAMS} says {_listed(estimator.settings)}. Set flow.method and flow.weights to the network's, "
             "or run `dvc repro`."
         )
@@ -342,11 +311,11 @@ def _listed(settings: dict[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in sorted(settings.items()))
 
 
-def _notes(clip: Clip, length: int, networks: list[Network], params: Params) -> Iterator[str]:
+def _notes(clip: Clip, length: int, networks: list[TrainedSTANet], params: Params) -> Iterator[str]:
     """What makes a prediction worth less than its probability."""
     table = _clips(params)
     if clip.subject is not None:
-        seen = [network.path for network in networks if network.description["held_out"] != clip.subject]
+        seen = [network.path for network in networks if network.checkpoint.held_out != clip.subject]
         if seen:
             yield f"{seen[0]} was trained on clips of {clip.subject}"
     for name, database in params.databases.items():

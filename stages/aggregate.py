@@ -3,12 +3,11 @@
 import json
 
 import click
-import torch
 
 from pipeline import paths
 from pipeline.evaluation import metrics
 from pipeline.evaluation.loso import join
-from pipeline.params import Params, load_params
+from pipeline.params import load_params
 from pipeline.storage import tables
 from pipeline.storage.outputs import staged
 from stages.command import stage
@@ -30,7 +29,6 @@ def main() -> None:
             f"{len(predictions)} of {len(clips)} clips (held_out: {', '.join(params.folds)})",
             err=True,
         )
-    _warn_of_mixed_devices(params)
     scores = metrics.scores(metrics.confusion_matrix(predictions["label"], predictions["predicted"], classes))
     targets = [paths.predictions(name), paths.metrics(name), paths.confusion(name), paths.per_subject(name)]
     with staged(paths.partial("aggregate", name), *targets) as [all_predictions, scalars, confusion, per_subject]:
@@ -40,17 +38,6 @@ def main() -> None:
         pairs.to_csv(confusion, index=False)
         metrics.per_subject(predictions).to_csv(per_subject, index=False)
     click.echo(f"{name}: {len(predictions)} clips, " + ", ".join(f"{key} {value:.4f}" for key, value in scores.items()))
-
-
-def _warn_of_mixed_devices(params: Params) -> None:
-    """Folds are reproducible on one kind of device; a study that mixes kinds is not."""
-    kinds: dict[str, list[str]] = {}
-    for subject in params.folds:
-        model = torch.load(paths.model(params.dataset, subject), map_location="cpu", weights_only=True)
-        kinds.setdefault(model["device"], []).append(subject)
-    if len(kinds) > 1:
-        found = "; ".join(f"{kind}: {', '.join(subjects)}" for kind, subjects in sorted(kinds.items()))
-        click.echo(f"Warning: the folds were trained on different kinds of device ({found})", err=True)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pipeline import params
 from pipeline.databases import profiles, recordings
 from pipeline.evaluation import metrics
 from pipeline.flow.estimators import METHODS
-from pipeline.report import page
+from pipeline.report.provenance import parameters
 from pipeline.storage import tables
 from tests.imports import imports
 
@@ -262,7 +262,7 @@ def test_outputs_with_faces_are_never_pushed():
 
 def test_the_page_is_never_older_than_what_it_shows():
     declared = set(STAGES["report"]["params"])
-    shown = page.parameters(params.load_params(ROOT / "params.yaml"))
+    shown = parameters(params.load_params(ROOT / "params.yaml"))
     assert {key.split(".")[0] for key in shown} <= declared | {"dataset"}
     assert "pipeline/report/page.html.jinja" in STAGES["report"]["deps"]
 

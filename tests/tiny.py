@@ -18,14 +18,15 @@ def shrink(path: Path, changes: dict = TINY) -> None:
     """Change a params.yaml in place."""
     yaml = YAML()
     document = yaml.load(path)
-    _merge(document, changes)
+    merge(document, changes)
     yaml.dump(document, path)
 
 
-def _merge(document: dict, changes: dict) -> None:
+def merge(document: dict, changes: dict) -> None:
+    """Change values in place, section by section."""
     for key, value in changes.items():
         if isinstance(value, dict):
-            _merge(document[key], value)
+            merge(document[key], value)
         else:
             document[key] = value
 

@@ -29,7 +29,7 @@ class Row:
     difference: tuple[int, ...] | None
     """Clips more than the row above; None in the first row."""
     p: tuple[float, ...] | None
-    """Of the exact McNemar test against the row above, between networks of the same seed; None in the first row."""
+    """p of the exact McNemar test against the row above, between networks of one seed; None in the first row."""
 
     @property
     def accuracies(self) -> tuple[float, ...]:
@@ -56,7 +56,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows, and what was studied."""
+    """The rows of Table 2, and which study they belong to."""
 
     dataset: str
     seeds: tuple[int, ...]
@@ -74,7 +74,7 @@ def table(
     Parameters
     ----------
     dataset
-        Its name.
+        Name of the dataset.
     seeds
         In the order in which they are shown.
     folds_left_out
@@ -110,7 +110,7 @@ def table(
 
 
 def as_text(table: Table) -> str:
-    """For a terminal."""
+    """The table as text for a terminal."""
     cells = [_heads(table), *(_cells(row) for row in table.rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
@@ -119,7 +119,7 @@ def as_text(table: Table) -> str:
 
 
 def as_markdown(table: Table) -> str:
-    """For a README or a notebook."""
+    """The table as Markdown, for a README or a notebook."""
     heads = _heads(table)
     lines = [heads, ["---"] * len(heads), *(_cells(row) for row in table.rows)]
     rows = [f"| {' | '.join(cells)} |" for cells in lines]
@@ -127,7 +127,7 @@ def as_markdown(table: Table) -> str:
 
 
 def as_html(table: Table) -> str:
-    """One page with everything in it."""
+    """The table as one HTML page that needs no other file."""
     heads = "".join(f"<th>{html.escape(head)}</th>" for head in _heads(table))
     rows = "\n".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(row)) + "</tr>" for row in table.rows
@@ -137,7 +137,10 @@ def as_html(table: Table) -> str:
 
 
 def as_csv(table: Table) -> str:
-    """Full precision: a line per row and seed, fractions; `mean` and `sd` are the row's, over its seeds."""
+    """The table as CSV in full precision: a line per row and seed, scores as fractions.
+
+    The columns `mean` and `sd` are those of the row's accuracy over its seeds.
+    """
     lines = []
     for row in table.rows:
         for number, seed in enumerate(table.seeds):
@@ -163,7 +166,7 @@ def as_csv(table: Table) -> str:
 
 
 def title(table: Table) -> str:
-    """What was studied, in a line."""
+    """One line that says what was studied."""
     seeds = ", ".join(map(str, table.seeds))
     return (
         f"Table 2 on {table.dataset}: {table.rows[0].clips} clips of {table.subjects} subjects, "
@@ -172,7 +175,7 @@ def title(table: Table) -> str:
 
 
 def notes(table: Table) -> list[str]:
-    """What the table cannot show."""
+    """Remarks that belong under the table: what its figures cannot show."""
     several = len(table.seeds) > 1
     steps = ", ".join(f"{row.name}: {_each(row.difference)}" for row in table.rows if row.difference)
     if several:

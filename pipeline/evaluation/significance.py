@@ -1,6 +1,6 @@
 """How far scores can be trusted: intervals around them, and a test between two experiments."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,8 @@ Interval = tuple[float, float]
 def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> Interval:
     """Score interval of an accuracy, without correction for continuity.
 
-    It takes clips for independent draws. Clips of one subject are not quite that, so it is rather too narrow; see
-    `bootstrap_intervals`.
+    It takes clips for independent draws. Clips of one subject resemble each other, so that it is rather too narrow;
+    `bootstrap_intervals` draws whole subjects instead.
 
     Wilson 1927, doi:10.1080/01621459.1927.10502953; method 3 of Newcombe 1998,
     doi:10.1002/(SICI)1097-0258(19980430)17:8<857::AID-SIM777>3.0.CO;2-E.
@@ -41,11 +41,11 @@ def bootstrap_intervals(
     resamples: int = 2000,
     confidence: float = 0.95,
 ) -> dict[str, Interval]:
-    """Percentile intervals of the scores of `metrics.scores`, from drawing subjects with replacement.
+    """Percentile interval of every metric of `metrics.METRICS`, by its key, from drawing subjects with replacement.
 
     Subjects are drawn, each with all of its clips, because clips of one subject resemble each other: the cluster
     bootstrap of Field and Welsh 2007, doi:10.1111/j.1467-9868.2007.00593.x. A class that a resample lacks is left out
-    of its means, as everywhere.
+    of the means, as in `metrics.scores`.
 
     Parameters
     ----------
@@ -54,11 +54,11 @@ def bootstrap_intervals(
     classes
         K names.
     seed
-        Of the draws.
+        Seed of the random draws.
     resamples
-        How many.
+        Number of draws, each of as many subjects as there are.
     confidence
-        Between 0 and 1.
+        Share of the draws that lie inside the interval, between 0 and 1.
 
     Raises
     ------
@@ -78,13 +78,13 @@ def bootstrap_intervals(
         raise ValueError("no predictions to resample")
     draws = _draws(len(confusions), seed, resamples)
     times = np.stack([(draws == subject).sum(axis=1) for subject in range(len(confusions))], axis=1)  # (resamples, S)
-    scores = pd.DataFrame([metrics.scores(summed) for summed in np.tensordot(times, confusions, axes=1)])
-    return {name: _middle(scores[name], confidence) for name in scores}
+    drawn = [metrics.scores(summed) for summed in np.tensordot(times, confusions, axes=1)]
+    return {name: _middle([scores[name] for scores in drawn], confidence) for name in metrics.METRICS}
 
 
 def mean_interval(
     values: ArrayLike,
-    subjects: Sequence[str],
+    subjects: Iterable[str],
     *,
     seed: int = 0,
     resamples: int = 2000,
@@ -95,11 +95,15 @@ def mean_interval(
     Parameters
     ----------
     values
-        (N,), one per clip.
+        Array (N,), one value per clip.
     subjects
-        N names.
-    seed, resamples, confidence
-        As there.
+        N names, the subject of each clip.
+    seed
+        Seed of the random draws.
+    resamples
+        Number of draws, each of as many subjects as there are.
+    confidence
+        Share of the draws that lie inside the interval, between 0 and 1.
 
     Raises
     ------
@@ -152,7 +156,7 @@ def _draws(subjects: int, seed: int, resamples: int) -> np.ndarray:
 def _middle(values: ArrayLike, confidence: float) -> Interval:
     """The quantiles that leave out as much below as above."""
     tail = (1 - confidence) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
+    low, high = np.quantile(np.asarray(values, float), [tail, 1 - tail])
     return float(low), float(high)
 
 

@@ -1,11 +1,13 @@
-"""A look at a dataset before hours of computing: some frames of one clip per class."""
+"""A look at a dataset before hours of computing: pictures of some of its clips in titled rows."""
 
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-_HEIGHT = 200  # px of every picture
+HEIGHT = 200
+"""Height of every picture on the sheet, pixels."""
+
 _GAP, _TITLE = 8, 24
 _PAPER, _INK = 245, (40, 40, 40)
 
@@ -26,23 +28,23 @@ def contact_sheet(rows: Sequence[tuple[str, Sequence[tuple[str, np.ndarray]]]]) 
 
 
 def _width(rows: Sequence[tuple[str, Sequence[tuple[str, np.ndarray]]]]) -> int:
-    widest = max(sum(_scaled(frame).shape[1] + _GAP for _, frame in pictures) for _, pictures in rows)
+    widest: int = max(sum(_scaled(frame).shape[1] + _GAP for _, frame in pictures) for _, pictures in rows)
     return max(widest + _GAP, 480)
 
 
 def _scaled(frame: np.ndarray) -> np.ndarray:
-    width = max(1, round(frame.shape[1] * _HEIGHT / frame.shape[0]))
-    method = cv2.INTER_AREA if frame.shape[0] > _HEIGHT else cv2.INTER_CUBIC
-    return cv2.resize(frame, (width, _HEIGHT), interpolation=method)
+    width = max(1, round(frame.shape[1] * HEIGHT / frame.shape[0]))
+    method = cv2.INTER_AREA if frame.shape[0] > HEIGHT else cv2.INTER_CUBIC
+    return cv2.resize(frame, (width, HEIGHT), interpolation=method)
 
 
 def _row(title: str, pictures: Sequence[tuple[str, np.ndarray]], width: int) -> np.ndarray:
-    row = np.full((2 * _TITLE + _HEIGHT + _GAP, width, 3), _PAPER, np.uint8)
+    row = np.full((2 * _TITLE + HEIGHT + _GAP, width, 3), _PAPER, np.uint8)
     _write(row, title, (_GAP, _TITLE - 7))
     x = _GAP
     for caption, frame in pictures:
         picture = _scaled(frame)
-        row[2 * _TITLE : 2 * _TITLE + _HEIGHT, x : x + picture.shape[1]] = picture
+        row[2 * _TITLE : 2 * _TITLE + HEIGHT, x : x + picture.shape[1]] = picture
         _write(row, caption, (x, 2 * _TITLE - 7))
         x += picture.shape[1] + _GAP
     return row

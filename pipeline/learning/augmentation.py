@@ -7,14 +7,14 @@ sampling of their flow, on every kind of device.
 
 from collections.abc import Sequence
 from itertools import product
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-CORNERS = ("centre", "top left", "top right", "bottom left", "bottom right")
 Corner = Literal["centre", "top left", "top right", "bottom left", "bottom right"]
+CORNERS: tuple[Corner, ...] = get_args(Corner)
 
 
 class View(NamedTuple):
@@ -102,7 +102,7 @@ class Views:
         shown = functional.grid_sample(
             flow.flatten(1, 2), grid, mode="bilinear", padding_mode="border", align_corners=False
         )  # (N, T 2, crop, crop)
-        return shown.unflatten(1, (-1, 2)).mul_(self._gain[view].to(flow.dtype)[:, None, :, None, None])
+        return torch.unflatten(shown, 1, (-1, 2)).mul_(self._gain[view].to(flow.dtype)[:, None, :, None, None])
 
 
 def _corner(corner: Corner, height: int, width: int, size: int) -> tuple[int, int]:

@@ -1,9 +1,9 @@
 """One fold: train on the clips of all other subjects, predict those of the subject held out.
 
+The loop is the same for every network: a caller hands in the network and its objective (`learning.objective`).
 The labels of the held-out clips never get here, so no epoch, no threshold and no model can be chosen by them.
 """
 
-import hashlib
 import io
 import math
 import os
@@ -14,24 +14,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
-from torch.nn import functional
+from torch import Tensor, nn
 
 from pipeline.errors import InputError
 from pipeline.learning.augmentation import TEST_VIEW, View, Views
-from pipeline.stanet.network import STANet, STANetOutput, mask_l1, stanet_loss
+from pipeline.learning.objective import Objective, Output, OutputT
+from pipeline.learning.seeds import generator
 from pipeline.storage.resume import Parts
-
-CURVE_COLUMNS = ("epoch", "loss", "cross_entropy", "mask_l1", "accuracy")
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the training of a fold depends on besides the clips and the seed."""
+class TrainingSettings:
+    """What the training of a fold depends on besides the clips, the network, its objective and the seed."""
 
-    model: dict[str, Any]
-    """Keyword arguments of `STANet`, without `classes` and `seed`."""
-    lambda_: float
     epochs: int
     lr: float
     weight_decay: float
@@ -43,20 +38,20 @@ class Settings:
     crop: int
     """Side of the network's input in pixels."""
     bfloat16: bool = False
-    """Layers of the network compute in bfloat16; temporal weights, loss and parameters stay in float32."""
+    """Layers of the network compute in bfloat16, but for those that ask for more; parameters stay in float32."""
     compile: bool = False
     """The network is compiled before the first step."""
 
 
-class Fold(NamedTuple):
-    """What comes out of a fold."""
+class TrainedFold(NamedTuple):
+    """What comes out of the training of a fold."""
 
     state: dict[str, Tensor]
     """State dict of the trained network, on the CPU."""
     probabilities: np.ndarray
     """float64 (M, K), a row per held-out clip, sum 1."""
     curve: pd.DataFrame
-    """Columns `CURVE_COLUMNS`: means over the training views of each epoch."""
+    """The columns of the objective: means over the training views of each epoch."""
 
 
 def fix_arithmetic(threads: int, *, tf32: bool = False, deterministic: bool = True) -> None:
@@ -76,35 +71,34 @@ def fix_arithmetic(threads: int, *, tf32: bool = False, deterministic: bool = Tr
     # A warning, no error, where an operator does not promise to be deterministic: PyTorch names none of the network's.
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
     # That also fills every new tensor, to show reads of unwritten memory: a third of the time of a step on a CPU.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property of the module
     torch.backends.cuda.matmul.allow_tf32 = tf32
     torch.backends.cudnn.allow_tf32 = tf32
     torch.backends.cudnn.benchmark = not deterministic
 
 
-def fold_seed(seed: int, dataset: str, subject: str) -> int:
-    """Seed of a fold, the same whichever folds run before it: an integer of 63 bits."""
-    digest = hashlib.sha256(f"{seed}/{dataset}/{subject}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
-
-
 def train_fold(
+    network: nn.Module,
+    objective: Objective[OutputT],
     flow: Tensor,
     train: Tensor,
     labels: Tensor,
     test: Tensor,
     *,
-    classes: int,
-    settings: Settings,
+    settings: TrainingSettings,
     seed: int,
     device: torch.device,
     parts: Parts | None = None,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
-) -> Fold:
+) -> TrainedFold:
     """Train for a fixed number of epochs, then predict (section 4.1).
 
     Parameters
     ----------
+    network
+        With its initial values, trained in place; float32 (B, T, 2, crop, crop) -> output of the objective's kind.
+    objective
+        What the network is trained for.
     flow
         float16 or float32 (N, T, 2, H, W), all clips of the study, pixels per frame.
     train
@@ -113,12 +107,10 @@ def train_fold(
         int64 (L,), their classes.
     test
         int64 (M,), numbers of the clips to predict, whose labels are not given.
-    classes
-        K.
     settings
-        Network, optimiser and augmentation.
+        Optimiser, augmentation and arithmetic.
     seed
-        Of the initial weights, the order of the clips and their views.
+        Seed of the order of the clips and their views.
     device
         Where to compute.
     parts
@@ -133,48 +125,54 @@ def train_fold(
         The training diverges: a number is not finite any more.
     """
     flow = _near(flow, device)
-    views = Views(settings.views, settings.crop, *flow.shape[-2:], device)
+    height, width = flow.shape[-2:]
+    views = Views(settings.views, settings.crop, height, width, device)
     train, labels = train.to(flow.device), labels.to(device)
-    model = STANet(classes, **settings.model, seed=seed).to(device, memory_format=torch.channels_last)
-    optimiser = torch.optim.Adam(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
-    generator = torch.Generator().manual_seed(seed)  # on the CPU: every device draws the same numbers
-    rows = _restore(parts, model, optimiser, generator) if parts else []
-    network = _compiled(model) if settings.compile else model
-    model.train()
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's stub
+    optimiser = torch.optim.Adam(network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+    stream = generator(seed)
+    rows = _restore(parts, network, optimiser, stream) if parts else []
+    forward = _compiled(network) if settings.compile else network
+    network.train()
     for epoch in progress(range(len(rows) + 1, settings.epochs + 1)):
-        totals = torch.zeros(4, dtype=torch.float64, device=device)
-        clip, view = _order(len(train), settings, generator)
+        totals = torch.zeros(1 + len(objective.measures), dtype=torch.float64, device=device)
+        clip, view = _order(len(train), settings, stream)
         for clips, shown in zip(_batches(clip, flow.device, settings), _batches(view, device, settings), strict=True):
             targets = labels[clips.to(device)]
             fields = views.show(_batch(flow, train[clips], device), shown)
             with torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16):
-                output = network(fields)
-                loss = stanet_loss(output, targets, settings.lambda_)
+                output: OutputT = forward(fields)
+                loss = objective.loss(output, targets)
             optimiser.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimiser.step()
-            totals += len(clips) * _measures(loss, output, targets)
+            totals += len(clips) * _measured(objective, loss, output, targets)
         rows.append((epoch, *(totals / len(clip)).tolist()))
         _check(rows[-1][1], f"the loss of epoch {epoch}")
         if parts:
-            _keep(parts, model, optimiser, generator, rows)
-    curve = pd.DataFrame(rows, columns=list(CURVE_COLUMNS))
+            _keep(parts, network, optimiser, stream, rows)
+    curve = pd.DataFrame(rows, columns=list(objective.columns))
     test = test.to(flow.device)
-    probabilities = predict(model, flow[test], crop=settings.crop, batch_size=settings.batch_size, device=device)
+    probabilities = predict(network, flow[test], crop=settings.crop, batch_size=settings.batch_size, device=device)
     _check(probabilities.sum(), "the sum of the probabilities")
-    state = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-    return Fold(state, probabilities, curve)
+    state = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+    return TrainedFold(state, probabilities, curve)
 
 
 @torch.no_grad()
-def predict(model: STANet, flow: Tensor, *, crop: int, batch_size: int, device: torch.device) -> np.ndarray:
-    """Class probabilities in the test view (scale 1, centre crop), in float32: (M, T, 2, H, W) -> float64 (M, K)."""
-    model.eval()
-    view = Views([TEST_VIEW], crop, *flow.shape[-2:], device)
+def predict(network: nn.Module, flow: Tensor, *, crop: int, batch_size: int, device: torch.device) -> np.ndarray:
+    """Class probabilities in the test view (scale 1, centre crop), in float32: (M, T, 2, H, W) -> float64 (M, K).
+
+    `network` is on the device already; its outputs have logits (`objective.Output`).
+    """
+    network.eval()
+    height, width = flow.shape[-2:]
+    view = Views([TEST_VIEW], crop, height, width, device)
     rows = []
-    for batch in flow.split(batch_size):
+    for batch in torch.split(flow, batch_size):
         shown = view.show(batch.to(device).float(), torch.zeros(len(batch), dtype=torch.long, device=device))
-        rows.append(torch.softmax(model(shown).logits.double(), dim=1).cpu().numpy())
+        output: Output = network(shown)
+        rows.append(torch.softmax(output.logits.double(), dim=1).cpu().numpy())
     return np.concatenate(rows)
 
 
@@ -196,14 +194,14 @@ def _near(flow: Tensor, device: torch.device) -> Tensor:
     return flow.to(device) if flow.nbytes <= memory / 8 else flow
 
 
-def _compiled(model: STANet) -> Any:
+def _compiled(network: nn.Module) -> Callable[[Tensor], Any]:
     """Compiled anew for the shape of every batch, as if by a new process.
 
     Otherwise the compiler goes by what this process has compiled before, so that the last digits would hang on which
     fold was trained first, or where it was interrupted.
     """
     torch.compiler.reset()
-    return torch.compile(model, dynamic=False)
+    return torch.compile(network, dynamic=False)
 
 
 def _batch(flow: Tensor, clips: Tensor, device: torch.device) -> Tensor:
@@ -214,31 +212,31 @@ def _batch(flow: Tensor, clips: Tensor, device: torch.device) -> Tensor:
     return batch.to(device, non_blocking=True).float()
 
 
-def _order(clips: int, settings: Settings, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _order(clips: int, settings: TrainingSettings, stream: torch.Generator) -> tuple[Tensor, Tensor]:
     """Clip and view of everything that one epoch shows, in a random order."""
     count = len(settings.views)
     if settings.every_view:
-        order = torch.randperm(clips * count, generator=generator)
+        order = torch.randperm(clips * count, generator=stream)
         return order // count, order % count
-    return torch.randperm(clips, generator=generator), torch.randint(count, (clips,), generator=generator)
+    return torch.randperm(clips, generator=stream), torch.randint(count, (clips,), generator=stream)
 
 
-def _batches(numbers: Tensor, device: torch.device, settings: Settings) -> tuple[Tensor, ...]:
-    return numbers.to(device).split(settings.batch_size)
+def _batches(numbers: Tensor, device: torch.device, settings: TrainingSettings) -> tuple[Tensor, ...]:
+    return torch.split(numbers.to(device), settings.batch_size)
 
 
 def _keep(
     parts: Parts,
-    model: STANet,
+    network: nn.Module,
     optimiser: torch.optim.Optimizer,
-    generator: torch.Generator,
+    stream: torch.Generator,
     rows: list[tuple[float, ...]],
 ) -> None:
     """Keep the state after an epoch instead of the one before."""
     state = {
-        "model": model.state_dict(),
+        "model": network.state_dict(),
         "optimiser": optimiser.state_dict(),
-        "generator": generator.get_state(),
+        "generator": stream.get_state(),
         "rows": rows,
     }
     content = io.BytesIO()
@@ -249,24 +247,21 @@ def _keep(
 
 def _restore(
     parts: Parts,
-    model: STANet,
+    network: nn.Module,
     optimiser: torch.optim.Optimizer,
-    generator: torch.Generator,
+    stream: torch.Generator,
 ) -> list[tuple[float, ...]]:
     """Go back to the state after the last epoch that was kept; gives the curve so far."""
     if not parts.finished:
         return []
     state = torch.load(io.BytesIO(parts.load(max(parts.finished)).tobytes()), map_location="cpu", weights_only=True)
-    model.load_state_dict(state["model"])
+    network.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
-    generator.set_state(state["generator"])
+    stream.set_state(state["generator"])
     return [tuple(row) for row in state["rows"]]
 
 
 @torch.no_grad()
-def _measures(loss: Tensor, output: STANetOutput, targets: Tensor) -> Tensor:
-    """Loss, cross entropy, l1 norm of the mask and accuracy of a batch: float64 (4,)."""
-    cross_entropy = functional.cross_entropy(output.logits.float(), targets)
-    l1 = torch.zeros_like(loss) if output.mask is None else mask_l1(output.mask)
-    accuracy = (output.logits.argmax(dim=1) == targets).float().mean()
-    return torch.stack([loss, cross_entropy, l1, accuracy]).double()
+def _measured(objective: Objective[OutputT], loss: Tensor, output: OutputT, targets: Tensor) -> Tensor:
+    """The loss and each measure of a batch: float64 (1 + measures,)."""
+    return torch.stack([loss, *(measure(output, targets) for measure in objective.measures.values())]).double()

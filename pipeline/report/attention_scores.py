@@ -21,7 +21,8 @@ _MEASURES = {"spatial": ("roc_auc", "pointing"), "temporal": ("rank_correlation"
 
 def without_head_motion(flow: np.ndarray) -> np.ndarray:
     """Flow (..., 2, H, W) less the median vector of each frame: the head's motion, if most of the face is at rest."""
-    return flow - np.median(flow, axis=(-2, -1), keepdims=True)
+    still: np.ndarray = flow - np.median(flow, axis=(-2, -1), keepdims=True)
+    return still
 
 
 def motion_energy(flow: np.ndarray) -> np.ndarray:
@@ -29,7 +30,8 @@ def motion_energy(flow: np.ndarray) -> np.ndarray:
 
     Root mean square, so that a small part that moves outweighs the noise of all that rests.
     """
-    return np.sqrt((without_head_motion(np.asarray(flow, np.float32)) ** 2).sum(axis=1).mean(axis=(1, 2)))
+    energy: np.ndarray = (without_head_motion(np.asarray(flow, np.float32)) ** 2).sum(axis=1).mean(axis=(1, 2))
+    return np.asarray(np.sqrt(energy))
 
 
 def roc_auc(field: np.ndarray, region: np.ndarray) -> float:
@@ -115,13 +117,13 @@ def score(
     Parameters
     ----------
     clips
-        Columns `clip,subject`.
+        Table with the columns `clip,subject`.
     attention
-        By clip, of the network that was trained without its subject.
+        What the network that was trained without a clip's subject makes of it, by clip.
     flow
-        Flow of a clip, (T, 2, S, S).
+        Function that gives the flow of a clip, (T, 2, S, S) in pixels per frame.
     truth
-        By clip.
+        Where and when the expression moves the face, by clip.
 
     Returns
     -------
@@ -137,23 +139,15 @@ def score(
     A value is NaN where there is nothing to score, such as a clip that moves nowhere in view.
     """
     names = list(clips["clip"])
-    first = attention[names[0]]
-    spatial, temporal = {}, {}
-    if first.mask is not None:
-        spatial["mask"] = [attention[clip].mask.mean(axis=0) for clip in names]
-        if len(names) > 1:
-            spatial["mask of other clips"] = others(spatial["mask"])
-    if first.contrast is not None:
-        spatial["mask contrast"] = [attention[clip].contrast.mean(axis=0) for clip in names]
-        if len(names) > 1:
-            spatial["mask contrast of other clips"] = others(spatial["mask contrast"])
-    spatial["before attention"] = [attention[clip].before.mean(axis=0) for clip in names]
-    if first.mask is not None:
-        spatial["after attention"] = [attention[clip].after.mean(axis=0) for clip in names]
-    if first.weights is not None:
-        temporal["weights"] = [attention[clip].weights for clip in names]
-        if len(names) > 1:
-            temporal["weights of other clips"] = others(temporal["weights"])
+    looks = [attention[clip] for clip in names]
+    spatial = _with_others("mask", [look.mask.mean(axis=0) for look in looks if look.mask is not None])
+    spatial |= _with_others(
+        "mask contrast", [look.contrast.mean(axis=0) for look in looks if look.contrast is not None]
+    )
+    spatial["before attention"] = [look.before.mean(axis=0) for look in looks]
+    if "mask" in spatial:
+        spatial["after attention"] = [look.after.mean(axis=0) for look in looks]
+    temporal = _with_others("weights", [look.weights for look in looks if look.weights is not None])
     rows = []
     for number, (clip, subject) in enumerate(zip(names, clips["subject"], strict=True)):
         grid, (region, energy) = attention[clip].grid, truth[clip]
@@ -174,6 +168,13 @@ def score(
         for what, course in courses.items():
             rows.append((clip, subject, "temporal", what, "rank_correlation", rank_correlation(course, energy), 0.0))
     return pd.DataFrame(rows, columns=["clip", "subject", "kind", "what", "measure", "value", "chance"])
+
+
+def _with_others(what: str, fields: list[np.ndarray]) -> dict[str, list[np.ndarray]]:
+    """The fields of all clips, and for each the mean over the other clips; nothing of a branch that there is not."""
+    if not fields:
+        return {}
+    return {what: fields} | ({f"{what} of other clips": others(fields)} if len(fields) > 1 else {})
 
 
 # Differences that say what attention adds: to chance, to a look at other clips, to plain flow.
@@ -197,12 +198,13 @@ def summarise(scores: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     mean `chance`, the number of `clips` that were scored, and how many are `above_chance`; and `differences`, likewise
     for `what` less `than`, clip by clip.
     """
-    summaries, differences = [], []
+    summaries: list[dict[str, Any]] = []
+    differences: list[dict[str, Any]] = []
     for (kind, what, measure), group in scores.groupby(["kind", "what", "measure"], sort=False):
         scored = group.dropna(subset="value")
         if scored.empty:
             continue
-        entry = {"kind": kind, "what": what, "measure": measure} | _mean(scored["value"], scored["subject"])
+        entry = {"kind": kind, "what": what, "measure": measure} | _mean(scored["value"], list(scored["subject"]))
         entry["chance"] = float(scored["chance"].mean())
         entry["above_chance"] = int((scored["value"] > scored["chance"]).sum())
         summaries.append(entry)
@@ -213,13 +215,14 @@ def summarise(scores: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
                 if (first, measure) in wide and (second, measure) in wide:
                     difference = (wide[first, measure] - wide[second, measure]).dropna()
                     if len(difference):
-                        subjects = difference.index.get_level_values("subject")
+                        subjects = list(difference.index.get_level_values("subject"))
                         entry = {"kind": kind, "what": first, "than": second, "measure": measure}
                         differences.append(entry | _mean(difference, subjects))
     return {"scores": summaries, "differences": differences}
 
 
-def _mean(values: pd.Series, subjects: Sequence[str]) -> dict[str, float]:
+def _mean(values: "pd.Series[float]", subjects: Sequence[str]) -> dict[str, float]:
+    """Mean over clips, its interval where there are several subjects, and the number of clips."""
     entry: dict[str, float] = {"mean": float(values.mean())}
     if len(set(subjects)) > 1:
         entry["low"], entry["high"] = significance.mean_interval(values, subjects)
@@ -231,3 +234,29 @@ def verdict(entry: Mapping[str, Any], chance: float) -> str:
     if "low" not in entry:
         return "unknown"
     return "above" if entry["low"] > chance else "below" if entry["high"] < chance else "at"
+
+
+def document(scored: pd.DataFrame, weights: Mapping[str, float] | None) -> dict[str, Any]:
+    """What attention.json says of a study whose motion is known.
+
+    Parameters
+    ----------
+    scored
+        The scores of single clips, as `score` gives them.
+    weights
+        What `spread` gives; None without temporal attention.
+
+    Returns
+    -------
+    `scores` and `differences` of `summarise`, the `weights`, and in `clips` the scores of each clip by measure and what
+    was scored; None where there was nothing to score.
+    """
+    single = [
+        {"clip": clip}
+        | {
+            f"{measure}, {what}": None if np.isnan(value) else value
+            for measure, what, value in zip(rows["measure"], rows["what"], rows["value"], strict=True)
+        }
+        for clip, rows in scored.groupby("clip", sort=False)
+    ]
+    return {**summarise(scored), "weights": weights, "clips": single}

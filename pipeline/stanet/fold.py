@@ -1,12 +1,12 @@
-"""One fold of a study as files: what the stage `train` writes for a subject, from the flow of all clips.
+"""One fold of a study as files: a STANet trained without a subject, from the flow of all clips.
 
 Bytes in, bytes out: the same on the machine that DVC runs on and on a worker far from it.
 """
 
-import io
-import platform
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,9 +16,13 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import InputError
-from pipeline.learning import augmentation, memory, training
+from pipeline.learning import augmentation, checkpoint, memory, seeds, training
+from pipeline.learning.checkpoint import Checkpoint
+from pipeline.learning.objective import Objective, accuracy, cross_entropy
+from pipeline.learning.training import TrainingSettings
 from pipeline.params import Params
 from pipeline.stanet import network
+from pipeline.stanet.network import STANet, STANetOutput, mask_l1, stanet_loss
 from pipeline.storage import clip_store, resume
 from pipeline.storage.parts import File, Part
 
@@ -94,21 +98,24 @@ def _plain(value: Any) -> Any:
 def key(params: Params, subject: str, classes: list[str], split: pd.DataFrame, flow: Flow, device: torch.device) -> str:
     """Key of everything that the training of a fold depends on, for what an interrupted one has finished."""
     facts = {
-        "settings": asdict(settings(params)),
+        "settings": asdict(training_settings(params)),
+        "model": asdict(params.model),
+        "lambda": params.lambda_,
         "threads": params.train.threads,
         "precision": params.train.precision,
         "deterministic": params.train.deterministic,
-        "seed": training.fold_seed(params.seed, params.dataset, subject),
+        "seed": seeds.fold_seed(params.seed, params.dataset, subject),
         "classes": classes,
         "split": split.to_csv(index=False),
         "flow": flow.sha256,
         "clips": flow.clips,
-        "versions": _versions(),
+        "versions": checkpoint.versions(),
         "device": torch.cuda.get_device_name(device)
         if device.type == "cuda"
         else torch.backends.cpu.get_cpu_capability(),
     }
-    return resume.key(facts, [Path(module.__file__) for module in (augmentation, resume, network, training)])
+    code = (augmentation, network, Objective, resume, run, seeds, training)
+    return resume.key(facts, [Path(inspect.getfile(part)) for part in code])
 
 
 def run(
@@ -126,15 +133,15 @@ def run(
     Parameters
     ----------
     params
-        Of the study.
+        Parameters of the study.
     subject
-        Held out.
+        The subject held out.
     classes
         K names, in the order of the network's outputs.
     split
         Columns `clip,subject,label,role`; empty for a fold that is not wanted, which gives tables without rows.
     flow
-        Of all clips.
+        Flow of all clips.
     device
         Where to compute. The arithmetic of this process becomes that of `training.fix_arithmetic`.
     parts
@@ -150,50 +157,63 @@ def run(
     train, test = (
         split[split["role"] == role].drop(columns="role").reset_index(drop=True) for role in ("train", "test")
     )
+    objective = stanet_objective(params.lambda_)
     if split.empty:
-        fold = training.Fold({}, np.empty((0, len(classes))), pd.DataFrame(columns=training.CURVE_COLUMNS))
-        return _files({"classes": classes}, fold, test, classes)
+        return Files(
+            checkpoint.unwanted(classes),
+            _predictions(test, np.empty((0, len(classes))), classes),
+            _csv(pd.DataFrame(columns=list(objective.columns))),
+        )
     memory.keep_freed_memory()
     training.fix_arithmetic(
         params.train.threads, tf32=params.train.precision == "tf32", deterministic=params.train.deterministic
     )
+    seed = seeds.fold_seed(params.seed, params.dataset, subject)
     fold = training.train_fold(
+        STANet(len(classes), **asdict(params.model), seed=seed),
+        objective,
         flow.fields,
         torch.tensor(clip_store.rows_of(list(train["clip"]), flow.clips)),
         torch.tensor([classes.index(label) for label in train["label"]]),
         torch.tensor(clip_store.rows_of(list(test["clip"]), flow.clips)),
-        classes=len(classes),
-        settings=settings(params),
-        seed=training.fold_seed(params.seed, params.dataset, subject),
+        settings=training_settings(params),
+        seed=seed,
         device=device,
         parts=parts,
         progress=progress,
     )
-    description = {
-        "dataset": params.dataset,
-        "held_out": subject,
-        "classes": classes,
-        "params": {
+    trained = Checkpoint(
+        dataset=params.dataset,
+        held_out=subject,
+        classes=classes,
+        params={
             "lambda": params.lambda_,
             "seed": params.seed,
             "model": asdict(params.model),
             "train": asdict(params.train),
             "flow": flow.estimator,
         },
-        "frames": flow.fields.shape[1] + 1,
-        "size": flow.fields.shape[-1],
-        "versions": _versions(),
-        "device": device.type,
-    }
-    return _files(description, fold, test, classes)
+        frames=flow.fields.shape[1] + 1,
+        size=flow.fields.shape[-1],
+        versions=checkpoint.versions(),
+        device=device.type,
+        state_dict=fold.state,
+    )
+    return Files(trained.to_bytes(), _predictions(test, fold.probabilities, classes), _csv(fold.curve))
 
 
-def settings(params: Params) -> training.Settings:
+def stanet_objective(lambda_: float) -> Objective[STANetOutput]:
+    """The loss of section 3.3 (Eq. 7), and what the curve of a fold shows beside it."""
+    return Objective(
+        loss=partial(stanet_loss, lambda_=lambda_),
+        measures={"cross_entropy": cross_entropy, "mask_l1": _mask_l1, "accuracy": accuracy},
+    )
+
+
+def training_settings(params: Params) -> TrainingSettings:
     """What params.yaml says about the training of every fold."""
     augment = params.train.augmentation
-    return training.Settings(
-        model=asdict(params.model),
-        lambda_=params.lambda_,
+    return TrainingSettings(
         epochs=params.train.epochs,
         lr=params.train.lr,
         weight_decay=params.train.weight_decay,
@@ -206,18 +226,18 @@ def settings(params: Params) -> training.Settings:
     )
 
 
-def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__}
+def _mask_l1(output: STANetOutput, classes: Tensor) -> Tensor:
+    """l1 norm of the masks, 0 without spatial attention."""
+    return output.logits.new_zeros((), dtype=torch.float32) if output.mask is None else mask_l1(output.mask)
 
 
-def _files(description: dict[str, Any], fold: training.Fold, test: pd.DataFrame, classes: list[str]) -> Files:
-    model = io.BytesIO()  # a path would put the file's name into the bytes
-    torch.save(description | {"state_dict": fold.state}, model)
-    predictions = test.assign(predicted=[classes[number] for number in fold.probabilities.argmax(axis=1)])
+def _predictions(test: pd.DataFrame, probabilities: np.ndarray, classes: list[str]) -> bytes:
+    """Table of the clips held out, each with its most probable class and the probability of every class."""
+    predictions = test.assign(predicted=[classes[number] for number in probabilities.argmax(axis=1)])
     for number, label in enumerate(classes):
-        predictions[f"p_{label}"] = fold.probabilities[:, number]
-    return Files(
-        model.getvalue(),
-        predictions.to_csv(index=False).encode(),
-        fold.curve.to_csv(index=False).encode(),
-    )
+        predictions[f"p_{label}"] = probabilities[:, number]
+    return _csv(predictions)
+
+
+def _csv(table: pd.DataFrame) -> bytes:
+    return table.to_csv(index=False).encode()

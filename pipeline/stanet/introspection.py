@@ -5,12 +5,11 @@ says where each of their positions lies, so that they can be laid over the frame
 """
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import map_coordinates  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
 from pipeline.learning.augmentation import TEST_VIEW, Views
@@ -84,21 +83,10 @@ def grid(network: STANet, size: int, crop: int) -> Grid:
     for stage in (spatial.level1, spatial.level2, spatial.level3):
         for layer in stage.modules():
             if isinstance(layer, nn.Conv2d | nn.AvgPool2d):
-                kernel, stride, padding = (
-                    value if isinstance(value, int) else value[0]
-                    for value in (layer.kernel_size, layer.stride, layer.padding)
-                )
+                kernel, stride, padding = map(_along_an_axis, (layer.kernel_size, layer.stride, layer.padding))
                 first += step * ((kernel - 1) / 2 - padding)
                 step *= stride
     return Grid(size, crop, first, step)
-
-
-def load(path: Path) -> tuple[STANet, dict[str, Any]]:
-    """The network of a fold, ready to predict on the CPU, and the rest of what stands in its file."""
-    description = torch.load(path, map_location="cpu", weights_only=True)
-    network = STANet(len(description["classes"]), **description["params"]["model"])
-    network.load_state_dict(description.pop("state_dict"))
-    return network.eval(), description
 
 
 @torch.no_grad()
@@ -123,3 +111,10 @@ def attention(network: STANet, flow: Tensor, crop: int) -> Attention:
         grid=grid(network, flow.shape[-1], crop),
         contrast=None if mask is None else mask.std(dim=1, correction=0).numpy(),
     )
+
+
+def _along_an_axis(setting: object) -> int:
+    """Size, stride or padding of a layer whose two axes are treated alike."""
+    value = setting[0] if isinstance(setting, tuple) else setting
+    assert isinstance(value, int)  # no layer of STANet names its padding
+    return value

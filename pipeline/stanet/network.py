@@ -19,13 +19,14 @@ Where the paper is silent, this is what was chosen:
 - Trunk of the temporal attention module: an LSTM over T(X); its last state, or the mean of its states over time, is y.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from pipeline.learning.seeds import derived_seed, generator
 
 _WIDTHS = (16, 32, 64)  # channels of L1, L2, L3
 _TOP = (64, 96)  # channels of the convolutions behind the attention
@@ -161,15 +162,19 @@ class TemporalAttentionModule(nn.Module):
         self.readout = readout
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
-        """f (N, T, C') -> y (N, D') and w (N, T), or None without attention."""
-        weights = None
-        if self.branch is not None:
-            hidden, _ = self.branch(features)  # (N, T, D)
-            with torch.autocast(hidden.device.type, enabled=False):  # a softmax over sums of affinities needs float32
-                weights = temporal_weights(_full(hidden) * _BRANCH**-0.25)  # H: products of order 1, tanh not saturated
-            features = (1 + weights.unsqueeze(-1)) * features  # Eq. 5
-        states, _ = self.trunk(features)  # (N, T, D')
-        return states[:, -1] if self.readout == "last" else states.mean(dim=1), weights
+        """f (N, T, C') -> y (N, D') and w (N, T), or None without attention; float32 or more, whatever f is.
+
+        A softmax over sums of affinities needs float32, and many CPUs have no LSTM in bfloat16.
+        """
+        with torch.autocast(features.device.type, enabled=False):
+            features = _full(features)
+            weights = None
+            if self.branch is not None:
+                hidden, _ = self.branch(features)  # (N, T, D)
+                weights = temporal_weights(hidden * _BRANCH**-0.25)  # H: products of order 1, tanh not saturated
+                features = (1 + weights.unsqueeze(-1)) * features  # Eq. 5
+            states, _ = self.trunk(features)  # (N, T, D')
+            return states[:, -1] if self.readout == "last" else states.mean(dim=1), weights
 
 
 def temporal_weights(hidden: Tensor) -> Tensor:
@@ -208,8 +213,9 @@ def _average(flow: Tensor, size: int) -> Tensor:
     Three times as fast on a CPU as `avg_pool2d`, which takes a flow field one value at a time.
     """
     height, width = (side // size * size for side in flow.shape[-2:])
-    rows = sum(flow[..., row:height:size, :width] for row in range(size))
-    return sum(rows[..., column::size] for column in range(size)) / size**2
+    zero = flow.new_zeros(())
+    rows = sum((flow[..., row:height:size, :width] for row in range(size)), start=zero)
+    return sum((rows[..., column::size] for column in range(size)), start=zero) / size**2
 
 
 def _upsample(maps: Tensor, like: Tensor) -> Tensor:
@@ -227,7 +233,7 @@ def _resample(maps: Tensor, size: Sequence[int], weights: Callable[[int, int, Te
     rows = weights(height, size[0], maps)  # (H, h)
     columns = weights(width, size[1], maps)  # (W, w)
     maps = maps.permute(0, 2, 3, 1)  # (M, h, w, C), which is how they lie in memory
-    maps = (rows @ maps.flatten(2)).unflatten(2, (width, -1))  # (M, H, w, C)
+    maps = torch.unflatten(rows @ maps.flatten(2), 2, (width, -1))  # (M, H, w, C)
     return (columns @ maps).permute(0, 3, 1, 2)
 
 
@@ -252,14 +258,13 @@ def _initialise(model: nn.Module, seed: int) -> None:
     """Draw every weight from a generator of its own; scales are those of He et al. (2015) and of PyTorch's LSTM."""
     for path, module in model.named_modules():
         for name, parameter in module.named_parameters(prefix=path, recurse=False):
-            digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
-            generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+            stream = generator(derived_seed(seed, name))
             if isinstance(module, nn.Conv2d) and parameter.dim() == 4:
-                nn.init.kaiming_normal_(parameter, nonlinearity="relu", generator=generator)
+                nn.init.kaiming_normal_(parameter, nonlinearity="relu", generator=stream)
             elif isinstance(module, nn.LSTM):
                 bound = module.hidden_size**-0.5
-                nn.init.uniform_(parameter, -bound, bound, generator=generator)
+                nn.init.uniform_(parameter, -bound, bound, generator=stream)
             elif isinstance(module, nn.Linear) and parameter.dim() == 2:
-                nn.init.kaiming_uniform_(parameter, a=5**0.5, generator=generator)
+                nn.init.kaiming_uniform_(parameter, a=5**0.5, generator=stream)
             elif isinstance(module, nn.Conv2d | nn.Linear):  # biases; batch normalisation starts as the identity
                 nn.init.zeros_(parameter)

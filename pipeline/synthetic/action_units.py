@@ -212,10 +212,12 @@ def _anchors(bump: Bump, landmarks: dict[str, Point], sides: tuple[float, float]
 def _profile(distance: np.ndarray, deviation: float) -> np.ndarray:
     """Gaussian lowered to meet zero at its reach; 1 in its centre."""
     floor = np.exp(-0.5 * _REACH**2)
-    return np.clip((np.exp(-0.5 * (distance / deviation) ** 2) - floor) / (1 - floor), 0, None)
+    lowered: np.ndarray = (np.exp(-0.5 * (distance / deviation) ** 2) - floor) / (1 - floor)
+    return np.asarray(np.clip(lowered, 0, None))
 
 
 def _ease(t: np.ndarray) -> np.ndarray:
-    """From 0 to 1 with zero slope at both ends."""
+    """Smooth step from 0 to 1, with zero slope at both ends."""
     t = np.clip(t, 0, 1)
-    return t * t * (3 - 2 * t)
+    eased: np.ndarray = t * t * (3 - 2 * t)
+    return eased

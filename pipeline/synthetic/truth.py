@@ -1,14 +1,25 @@
-"""The known motion of the embedded dataset (`truth.h5`), as the network's input shows it: S x S pixels, F frames."""
+"""The known motion of the embedded dataset, as it is kept in truth.h5 and as the network's input shows it.
+
+The file has one group per clip, named like it: `basis`, `profile` and `drift`, which say where every point of the face
+is in every frame (motion.py), and `moving`, the pixels of the first frame that the expression moves. Attributes of the
+group are the `label` and the `action_units`; that of the file is the `moving_threshold` in pixels of the frame. `read`
+brings it to the F frames of S x S pixels that the network is shown.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import h5py
 import numpy as np
 
 from pipeline.errors import InputError
 from pipeline.frames import resampling
 from pipeline.storage import clip_store
+from pipeline.synthetic.motion import Motion
+
+MOVING_THRESHOLD = 0.25
+"""A point moves if the expression (not the drift) ever takes it farther than this, pixels at the reference size."""
 
 
 class Truth(NamedTuple):
@@ -18,6 +29,17 @@ class Truth(NamedTuple):
     """bool (S, S): whether the expression ever moves the point farther than the dataset's threshold."""
     energy: np.ndarray
     """float64 (F - 1,): mean speed of the expression between frames i and i + 1, pixels (of S) per frame."""
+
+
+def record(group: h5py.Group, label: str, motion: Motion, moving: np.ndarray) -> None:
+    """Fill the group of a clip: class of its expression, motion, and bool (H, W) pixels that the expression moves."""
+    group.attrs["label"] = label
+    group.attrs["action_units"] = np.array(motion.units, np.int32)
+    packed = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+    group.create_dataset("basis", data=motion.basis, chunks=(1, 1, *motion.basis.shape[2:]), **packed)
+    group.create_dataset("profile", data=motion.profile)
+    group.create_dataset("drift", data=motion.drift)
+    group.create_dataset("moving", data=moving, **packed)
 
 
 def read(path: Path, clips: Sequence[str], frames: int, size: int) -> dict[str, Truth]:

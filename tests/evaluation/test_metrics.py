@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
+from sklearn.metrics import accuracy_score, cohen_kappa_score, confusion_matrix, f1_score, recall_score
 
 from pipeline.evaluation import metrics
 
@@ -32,6 +32,23 @@ def test_scores_are_those_of_scikit_learn(seed, used):
         },
         rel=1e-12,
     )
+
+
+def kappa(confusion):
+    """Cohen's kappa, a metric that the project does not have."""
+    total = confusion.sum()
+    chance = (confusion.sum(axis=0) * confusion.sum(axis=1)).sum() / total**2
+    return float((np.trace(confusion) / total - chance) / (1 - chance))
+
+
+def test_a_metric_is_scored_once_it_is_in_the_table(monkeypatch):
+    actual, predicted = random_labels(0, CLASSES)
+    confusion = metrics.confusion_matrix(actual, predicted, CLASSES)
+    before = metrics.scores(confusion)
+    monkeypatch.setitem(metrics.METRICS, "kappa", metrics.Metric("Kappa", kappa))
+    expected = {"kappa": pytest.approx(cohen_kappa_score(actual, predicted))}
+    assert metrics.scores(confusion) == before | expected
+    assert list(metrics.scores(confusion)) == ["accuracy", "uf1", "uar", "kappa"]
 
 
 def test_a_class_without_samples_is_left_out_even_when_it_was_predicted():

@@ -101,6 +101,16 @@ def test_bootstrap_is_that_of_resampled_tables():
         assert interval == pytest.approx(tuple(np.quantile([score[name] for score in scores], [0.05, 0.95])))
 
 
+def test_a_metric_of_the_table_has_an_interval(monkeypatch):
+    def balance(confusion):
+        return 2 * metrics.accuracy(confusion) - 1
+
+    monkeypatch.setitem(metrics.METRICS, "balance", metrics.Metric("Balance", balance))
+    intervals = significance.bootstrap_intervals(study(), CLASSES)
+    assert list(intervals) == ["accuracy", "uf1", "uar", "balance"]
+    assert intervals["balance"] == pytest.approx([2 * bound - 1 for bound in intervals["accuracy"]])
+
+
 def test_bootstrap_hangs_on_the_seed_alone_and_not_on_the_order_of_the_rows():
     predictions = study()
     first = significance.bootstrap_intervals(predictions, CLASSES)

@@ -7,10 +7,12 @@ import h5py
 import numpy as np
 import pytest
 
+from pipeline import paths
 from pipeline.databases import readers
 from pipeline.flow import estimators
 from pipeline.frames import frame_files
 from pipeline.synthetic import generator
+from pipeline.synthetic.motion import true_flow
 
 WEIGHTS = Path("weights/none")
 
@@ -76,9 +78,9 @@ def filmed(tmp_path_factory):
     apex = int(clip["apex"] - clip["onset"])
     files = frame_files.numbered(root / clip["frames"])
     pictures = np.stack([frame_files.read(files[clip["onset"] + index]) for index in (0, apex)])
-    with h5py.File(root / generator.TRUTH) as file:
+    with h5py.File(paths.truth(root)) as file:
         group = file[clip["clip"]]
-        truth = generator.true_flow(group["basis"][:], group["profile"][:], group["drift"][:], 0, apex)
+        truth = true_flow(group["basis"][:], group["profile"][:], group["drift"][:], 0, apex)
         return pictures, truth, group["moving"][:]
 
 

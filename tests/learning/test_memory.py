@@ -28,7 +28,7 @@ def page_faults(call: str) -> int:
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc")
 def test_freed_memory_is_used_again():
-    assert page_faults("allocator.keep_freed_memory()") < 0.5 * page_faults("")
+    assert page_faults("memory.keep_freed_memory()") < 0.5 * page_faults("")
 
 
 @pytest.mark.parametrize("error", [OSError, AttributeError, TypeError])

@@ -1,13 +1,19 @@
 """One fold: it learns, it is reproducible, and it cannot see what it is tested on."""
 
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
 from pipeline.errors import InputError
 from pipeline.learning import augmentation, training
+from pipeline.learning.objective import Objective, accuracy, cross_entropy
+from pipeline.learning.training import TrainingSettings
+from pipeline.stanet.fold import stanet_objective
+from pipeline.stanet.network import STANet
 from pipeline.storage import resume
 from tests import pretend_gpu
 
@@ -23,8 +29,6 @@ def arithmetic():
 
 def settings(**changes):
     values = dict(
-        model={"spatial_attention": True, "temporal_attention": True, "pooling": 1, "regions": 3, "readout": "mean"},
-        lambda_=1e-8,
         epochs=2,
         lr=1e-3,
         weight_decay=1e-4,
@@ -33,7 +37,7 @@ def settings(**changes):
         every_view=False,
         crop=40,
     )
-    return training.Settings(**values | changes)
+    return TrainingSettings(**values | changes)
 
 
 def clips(count, seed=0):
@@ -46,13 +50,14 @@ def clips(count, seed=0):
     return torch.from_numpy(flow).half(), torch.from_numpy(labels)
 
 
-def train(flow, labels, held_out, *, seed=1, device=CPU, parts=None, progress=iter, **changes):
+def train(flow, labels, held_out, *, lambda_=1e-8, seed=1, device=CPU, parts=None, progress=iter, **changes):
     return training.train_fold(
+        STANet(2, seed=seed),
+        stanet_objective(lambda_),
         torch.cat([flow, held_out]),
         torch.arange(len(flow)),
         labels,
         torch.arange(len(held_out)) + len(flow),
-        classes=2,
         settings=settings(**changes),
         seed=seed,
         device=device,
@@ -71,7 +76,7 @@ def test_probabilities_and_curve_are_complete():
     fold = train(*clips(6), clips(3)[0], epochs=3)
     assert fold.probabilities.shape == (3, 2) and fold.probabilities.dtype == np.float64
     np.testing.assert_allclose(fold.probabilities.sum(axis=1), 1)
-    assert tuple(fold.curve.columns) == training.CURVE_COLUMNS
+    assert list(fold.curve.columns) == ["epoch", "loss", "cross_entropy", "mask_l1", "accuracy"]
     assert fold.curve["epoch"].tolist() == [1, 2, 3]
     curve = fold.curve
     np.testing.assert_allclose(curve["loss"], curve["cross_entropy"] + 1e-8 * curve["mask_l1"], rtol=1e-5)
@@ -278,9 +283,61 @@ def test_reruns_on_a_gpu_give_the_same_bytes():
     assert all(torch.equal(one.state[name], two.state[name]) for name in one.state)
 
 
-def test_seeds_of_folds_differ_and_stay():
-    names = [(0, "synthetic", "sub01"), (1, "synthetic", "sub01"), (0, "casme2", "sub01"), (0, "synthetic", "sub02")]
-    seeds = [training.fold_seed(*name) for name in names]
-    assert len(set(seeds)) == 4
-    assert all(0 <= seed < 2**63 for seed in seeds)
-    assert training.fold_seed(0, "synthetic", "sub01") == seeds[0]
+class MotionOutput(NamedTuple):
+    logits: Tensor
+    energy: Tensor
+    """(N,)."""
+
+
+class MotionEnergy(nn.Module):
+    """A network that has nothing in common with STANet but its logits."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(2, 2)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, flow):
+        half = flow.shape[3] // 2
+        halves = torch.stack([flow[:, :, 1, :half], flow[:, :, 1, half:]], dim=1).mean(dim=(2, 3, 4))
+        return MotionOutput(self.linear(100 * halves), self.linear.weight.square().sum().expand(len(flow)))
+
+
+def train_motion_energy(parts=None, progress=iter):
+    flow, labels = clips(16)
+    objective = Objective(
+        loss=lambda output, classes: cross_entropy(output, classes) + 0.01 * output.energy.mean(),
+        measures={
+            "accuracy": accuracy,
+            "cross_entropy": cross_entropy,
+            "energy": lambda output, classes: output.energy.mean(),
+        },
+    )
+    return training.train_fold(
+        MotionEnergy(),
+        objective,
+        torch.cat([flow, clips(8, seed=1)[0]]),
+        torch.arange(16),
+        labels,
+        torch.arange(16, 24),
+        settings=settings(epochs=10, lr=0.05),
+        seed=1,
+        device=CPU,
+        parts=parts,
+        progress=progress,
+    )
+
+
+def test_the_same_loop_trains_any_network_for_any_objective(tmp_path):
+    fold = train_motion_energy()
+    assert (fold.probabilities.argmax(axis=1) == np.arange(8) % 2).all()
+    curve = fold.curve
+    assert list(curve.columns) == ["epoch", "loss", "accuracy", "cross_entropy", "energy"]
+    np.testing.assert_allclose(curve["loss"], curve["cross_entropy"] + 0.01 * curve["energy"], rtol=1e-5)
+    assert curve["loss"].iloc[-1] < 0.1 * curve["loss"].iloc[0] and curve["energy"].iloc[-1] > 1
+    assert set(fold.state) == {"linear.weight", "linear.bias"}
+    with pytest.raises(Interrupted):
+        train_motion_energy(parts_of(tmp_path), interrupt_after(4))
+    resumed = train_motion_energy(parts_of(tmp_path))
+    assert resumed.curve.equals(fold.curve) and resumed.probabilities.tobytes() == fold.probabilities.tobytes()

@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
-import torch
 from click.testing import CliRunner
 
 from pipeline import paths
@@ -19,14 +18,13 @@ def test_names_that_look_like_numbers_or_empty_cells_stay_text(tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", tmp_path)
     shrink(tmp_path / "params.yaml", {"dataset": "table", "raw": "/data/table", "subjects": ["007", "NA"]})
-    for folder in ("data/table", "models/table", "results/table/folds"):
+    for folder in ("data/table", "results/table/folds"):
         Path(folder).mkdir(parents=True)
     clips = pd.DataFrame({"clip": ["0071", "0072"], "subject": ["007", "NA"], "label": ["02", "null"]})
     clips.to_csv(paths.clips("table"), index=False)
     paths.classes("table").write_text('["02", "null"]')
     for subject, rows in clips.groupby("subject"):
         rows.assign(predicted="null", p_02=0.25, p_null=0.75).to_csv(paths.fold("table", subject), index=False)
-        torch.save({"device": "cpu"}, paths.model("table", subject))
     result = CliRunner().invoke(main)
     assert result.exit_code == 0, result.output
     assert paths.predictions("table").read_text().splitlines() == [

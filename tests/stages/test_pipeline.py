@@ -249,7 +249,7 @@ def test_folds_of_different_devices_are_a_warning(workspace):
     path.unlink()
     with path.open("wb") as stream:
         torch.save(model, stream)
-    output = workspace.stage("aggregate")
+    output = workspace.stage("report")
     assert "Warning: the folds were trained on different kinds of device (cpu: sub02, sub03; cuda: sub01)" in output
 
 

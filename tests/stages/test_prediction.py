@@ -15,7 +15,7 @@ import torch
 from pipeline import prediction
 from pipeline.errors import InputError
 from pipeline.learning import training
-from pipeline.stanet.network import STANet
+from pipeline.stanet import trained
 from tests.stages.conftest import copy_of
 from tests.tiny import TINY
 
@@ -91,9 +91,7 @@ def test_a_new_clip_gets_the_mean_of_all_networks(study, tmp_path):
         flow = torch.from_numpy(file["flow"][:1])
     each = []
     for subject in SUBJECTS:
-        model = torch.load(f"models/synthetic/{subject}.pt", weights_only=True)
-        network = STANet(4, **model["params"]["model"])
-        network.load_state_dict(model["state_dict"])
+        network = trained.load(Path(f"models/synthetic/{subject}.pt")).network
         each.append(training.predict(network, flow, crop=56, batch_size=1, device=torch.device("cpu"))[0])
     np.testing.assert_allclose(list(found.probabilities.values()), np.mean(each, axis=0), rtol=1e-5)
     assert np.ptp(each, axis=0).max() > 1e-3  # the networks do not agree by themselves

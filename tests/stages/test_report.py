@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from pipeline import params
-from pipeline.report.page import parameters
+from pipeline.report.provenance import parameters
 from tests.stages.conftest import ran
 from tests.tiny import TINY
 

@@ -1,7 +1,5 @@
 """Maps lie over the frame where the network saw what they answer to."""
 
-import io
-
 import numpy as np
 import pytest
 import torch
@@ -110,17 +108,3 @@ def test_without_a_branch_there_is_nothing_of_it():
     np.testing.assert_array_equal(shown.after, shown.before)
     shown = introspection.attention(network(pooling=1, temporal_attention=False), flow, 56)
     assert shown.mask is not None and shown.weights is None
-
-
-def test_a_saved_network_predicts_what_it_predicted(tmp_path):
-    net = network(pooling=1, readout="last")
-    path = tmp_path / "sub01.pt"
-    content = io.BytesIO()
-    settings = {"pooling": 1, "readout": "last"}
-    torch.save({"classes": list("abc"), "params": {"model": settings}, "state_dict": net.state_dict()}, content)
-    path.write_bytes(content.getvalue())
-    loaded, description = introspection.load(path)
-    flow = torch.randn(3, 2, 64, 64, generator=torch.Generator().manual_seed(1))
-    expected, found = (introspection.attention(n, flow, 56).probabilities for n in (net, loaded))
-    np.testing.assert_array_equal(found, expected)
-    assert description == {"classes": list("abc"), "params": {"model": settings}}

@@ -204,6 +204,17 @@ def test_the_flow_is_averaged_over_squares_of_pixels(pooling):
     )
 
 
+@pytest.mark.parametrize("attention", [True, False])
+def test_the_temporal_module_computes_in_float32_when_layers_are_in_bfloat16(attention):
+    module = STANet(4, temporal_attention=attention).temporal
+    features = torch.randn(2, 5, 96, generator=torch.Generator().manual_seed(0)).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        summary, weights = module(features)
+    expected, expected_weights = module(features.float())
+    assert summary.dtype == torch.float32 and torch.equal(summary, expected)
+    assert weights is None if not attention else torch.equal(weights, expected_weights)
+
+
 def test_weights_and_loss_stay_in_float32_when_layers_are_in_bfloat16():
     model = STANet(4)
     with torch.autocast("cpu", torch.bfloat16):

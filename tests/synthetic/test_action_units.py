@@ -5,8 +5,9 @@ import pytest
 
 from pipeline.synthetic import action_units
 from pipeline.synthetic.action_units import ACTION_UNITS, COMBINATIONS, draw_expression, time_course, unit_displacement
+from pipeline.synthetic.camera import REFERENCE_SIZE
 from pipeline.synthetic.face import draw_subject, landmarks
-from pipeline.synthetic.generator import MAX_AMPLITUDE, REFERENCE_SIZE
+from pipeline.synthetic.generator import MAX_AMPLITUDE
 
 HEIGHT, WIDTH = 224, 192
 SCALE = WIDTH / 2

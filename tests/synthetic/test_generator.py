@@ -1,7 +1,6 @@
 """The embedded dataset: an official CASME II tree, the same bytes each time, with truth that the frames obey."""
 
 import hashlib
-from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -10,8 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.synthetic import generator
-from pipeline.synthetic.generator import CLASSES, MOVING_THRESHOLD, first_frame_positions, true_flow, write_tree
+from pipeline.databases.layouts import LAYOUTS
+from pipeline.synthetic.generator import write_tree
+from pipeline.synthetic.layout_writer import write_annotation
+from pipeline.synthetic.motion import first_frame_positions, true_flow
+from pipeline.synthetic.truth import MOVING_THRESHOLD
 
 TINY = {
     "seed": 0,
@@ -84,7 +86,7 @@ def test_nothing_written_depends_on_the_clock(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(datetime, "datetime", Later)
     monkeypatch.setattr(time, "time", lambda: 2e9)
     rows = [tuple(None if pd.isna(v) else v for v in row) for row in annotation(tiny).itertuples(index=False)]
-    generator._annotate(tmp_path / "later.xlsx", rows)
+    write_annotation(tmp_path / "later.xlsx", rows, LAYOUTS["casme2"])
     assert (tmp_path / "later.xlsx").read_bytes() == (tiny / "CASME2-coding-20140508.xlsx").read_bytes()
 
 
@@ -99,28 +101,6 @@ def test_a_face_depends_on_the_seed_and_the_subject_alone(tiny, tmp_path):
     same = np.abs(first[tiny, 2] - first[tmp_path, 2]).mean()
     other = np.abs(first[tiny, 2] - first[tmp_path, 1]).mean()
     assert same < 0.5 * other  # the framing of a clip still differs by a pixel or so
-
-
-def test_a_face_is_photographed_where_its_landmarks_are_reckoned():
-    height, width = 224, 192
-    camera = generator.Camera(height, width, drift=1.0, noise=0.0, flicker=0.0)
-    face = generator.draw_subject(np.random.default_rng(0))
-    motion = generator._Motion(
-        units=(1,),
-        basis=np.zeros((1, 2, height, width), np.float16),
-        profile=np.zeros((1, 1), np.float32),
-        drift=np.zeros((1, 2), np.float32),
-        shift=np.array([2.0, -1.0], np.float32),
-        zoom=1.02,
-        apex=0,
-    )
-    portrait = generator._portrait(face, camera, 3.0)
-    ((frame, _),) = generator._film(motion, portrait, camera, np.random.default_rng(0))
-    x = (np.arange(width, dtype=np.float32) - (width - 1) / 2 - 2.0) / (1.02 * camera.scale)
-    y = (np.arange(height, dtype=np.float32) - (height - 1) / 2 + 1.0) / (1.02 * camera.scale)
-    expected = cv2.GaussianBlur(generator.paint(face, *np.meshgrid(x, y))[..., ::-1], (0, 0), 0.5)
-    found, wanted = (cv2.GaussianBlur(p.astype("f4").mean(-1), (0, 0), 1) for p in (frame, expected))
-    assert np.abs(found - wanted).mean() < 0.6  # a quarter of a pixel off gives 0.9
 
 
 def test_layout_is_that_of_casme2(tiny):
@@ -175,24 +155,6 @@ def test_clip_ids_are_yielded_once_their_frames_are_there(tmp_path):
         assert [f"{subject}/{name}" for subject in file for name in file[subject]] == seen
 
 
-@pytest.mark.parametrize(("subjects", "clips"), [(2, 4), (5, 60), (26, 246), (3, 12), (5, 5), (1, 4)])
-@pytest.mark.parametrize("seed", range(4))
-def test_subjects_and_classes_are_uneven_but_none_is_missing(subjects, clips, seed):
-    plan = generator._plan(seed, subjects, clips, (20, 60))
-    assert len({item.clip for item in plan}) == clips
-    assert {item.subject for item in plan} == set(range(1, subjects + 1))
-    classes = Counter(item.label for item in plan)
-    assert set(classes) == set(CLASSES)
-    if clips >= 60:
-        assert 0.30 <= max(classes.values()) / clips <= 0.35
-        assert min(classes.values()) / clips < 0.22
-        per_subject = Counter(item.subject for item in plan).values()
-        assert max(per_subject) >= 1.4 * min(per_subject)
-    if clips >= 12:
-        for label in CLASSES:
-            assert len({item.subject for item in plan if item.label == label}) >= 2
-
-
 def test_truth_has_the_agreed_shapes(tiny):
     for _, row in annotation(tiny).iterrows():
         clip = truth(tiny, row)
@@ -239,14 +201,6 @@ def test_first_frame_positions_invert_the_motion(clean):
         assert np.hypot(*residual).max() < 0.01
 
 
-def test_a_field_that_folds_cannot_be_inverted():
-    x = np.arange(64, dtype=np.float32)
-    fold = np.zeros((2, 64, 64), np.float32)
-    fold[0] = 12 * np.sin(x / 3)
-    with pytest.raises(ArithmeticError, match="cannot be inverted"):
-        first_frame_positions(fold, np.zeros(2))
-
-
 def test_frames_obey_the_truth_and_nothing_near_it(clean):
     inner = np.s_[6:-6, 6:-6]  # what drifts in from outside the first frame is not in it
     for _, row in annotation(clean).iterrows():
@@ -280,28 +234,6 @@ def test_optical_flow_agrees_with_the_truth(clean):
             found = estimator.calc(film[i], film[j], None).transpose(2, 0, 1)
             error, motion = np.hypot(*(found - expected)), np.hypot(*expected)
             assert error[clip["moving"]].mean() < 0.25 * motion[clip["moving"]].mean()
-
-
-def test_true_flow_of_a_translation_is_the_translation():
-    basis = np.ones((1, 2, 32, 40), np.float16)
-    profile = np.array([[0.0], [1.5], [0.5]], np.float32)
-    drift = np.array([[0, 0], [0.25, -1], [2, 1]], np.float32)
-    flow = true_flow(basis, profile, drift, 1, 2)
-    assert flow.shape == (2, 32, 40) and flow.dtype == np.float32
-    np.testing.assert_allclose(flow[0], -1.0 + 1.75, atol=1e-4)
-    np.testing.assert_allclose(flow[1], -1.0 + 2.0, atol=1e-4)
-
-
-def test_true_flow_of_a_stretch_is_taken_on_the_grid_of_the_frame_it_starts_from():
-    """x -> x + 0.1 t x: what is at y in frame 1 was at y / 1.1, and is at 1.2 / 1.1 y in frame 2."""
-    x = np.arange(64, dtype=np.float32)
-    basis = np.zeros((1, 2, 48, 64), np.float32)
-    basis[0, 0] = 0.1 * x
-    profile, drift = np.array([[0.0], [1], [2]], np.float32), np.zeros((3, 2), np.float32)
-    np.testing.assert_allclose(true_flow(basis, profile, drift, 0, 2)[0], np.tile(0.2 * x, (48, 1)), atol=1e-3)
-    np.testing.assert_allclose(true_flow(basis, profile, drift, 1, 2)[0], np.tile(0.1 / 1.1 * x, (48, 1)), atol=5e-3)
-    np.testing.assert_allclose(true_flow(basis, profile, drift, 1, 0)[0], np.tile(-0.1 / 1.1 * x, (48, 1)), atol=5e-3)
-    assert not true_flow(basis, profile, drift, 1, 2)[1].any()
 
 
 def test_noise_and_flicker_have_the_strength_asked_for(tmp_path):

@@ -1,0 +1,31 @@
+"""The rule of the seeds: where every random number of a training comes from.
+
+`params.yaml` has one seed for the study. From it, the name of the dataset and the subject held out follows the seed of
+a fold, and from that one everything that is random in its training:
+
+- the initial value of each parameter: a stream of its own, from the fold's seed and the parameter's name (the network
+  draws them when it is made);
+- the order of the clips and the views they are shown in: one stream from the fold's seed (`learning.training`).
+
+No stream depends on what ran before it, nor on the device.
+"""
+
+import hashlib
+
+import torch
+
+
+def fold_seed(seed: int, dataset: str, subject: str) -> int:
+    """Seed of the fold of `dataset` that holds `subject` out, from the seed of the study: an integer of 63 bits."""
+    return derived_seed(seed, dataset, subject)
+
+
+def derived_seed(seed: int, *names: str) -> int:
+    """Seed of what has these names: the first 63 bits of the SHA-256 of the seed and the names."""
+    digest = hashlib.sha256("/".join([str(seed), *names]).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def generator(seed: int) -> torch.Generator:
+    """A stream of random numbers of its own, on the CPU: whatever the device, it gives the same ones."""
+    return torch.Generator().manual_seed(seed)

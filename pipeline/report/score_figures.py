@@ -1,0 +1,151 @@
+"""Figures of how good the networks are: confusion, comparison with the paper, accuracy per subject, training curves."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pipeline.evaluation.significance import wilson_interval
+from pipeline.report.drawing import BLUE, GREEN, GREY, ORANGE, RED, styled
+
+
+def confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Confusion matrix as the paper draws it (Figures 3 to 5): shares of each actual class, with counts.
+
+    Parameters
+    ----------
+    matrix
+        int (K, K), actual class in rows.
+    classes
+        K names.
+    """
+    with styled():
+        side = 1.6 + 0.95 * len(classes)
+        figure = Figure(figsize=(side + 0.7, side), layout="constrained")
+        axes = figure.add_subplot()
+        total = matrix.sum(axis=1, keepdims=True)
+        share = np.divide(100 * matrix, total, out=np.zeros(matrix.shape), where=total > 0)
+        image = axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
+        for row, column in np.ndindex(matrix.shape):
+            ink = "white" if share[row, column] > 55 else "black"
+            axes.text(column, row - 0.08, f"{share[row, column]:.1f} %", ha="center", va="center", color=ink)
+            axes.text(column, row + 0.2, str(matrix[row, column]), ha="center", va="center", color=ink, fontsize=7)
+        names = [
+            f"{name}\n({count} clip{'' if count == 1 else 's'})"
+            for name, count in zip(classes, total[:, 0], strict=True)
+        ]
+        axes.set_xticks(range(len(classes)), classes, rotation=30, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(classes)), names)
+        axes.set(xlabel="predicted", ylabel="actual")
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0)
+        figure.colorbar(image, ax=axes, label="share of the actual class (%)", shrink=0.8)
+    return figure
+
+
+def comparison(correct: int, clips: int, baseline: tuple[str, float], published: Sequence[tuple[str, float]]) -> Figure:
+    """Accuracy of the study with its 95 % interval, beside a guess and what the paper gives.
+
+    Parameters
+    ----------
+    correct, clips
+        Number of clips of the study that are right, and of all.
+    baseline
+        Name and accuracy (a fraction) of always saying the same.
+    published
+        Method and accuracy in per cent, in the order of the paper.
+    """
+    with styled():
+        rows = len(published) + 2
+        figure = Figure(figsize=(7.5, 0.8 + 0.32 * rows), layout="constrained")
+        axes = figure.add_subplot()
+        low, high = wilson_interval(correct, clips)
+        axes.axvspan(100 * low, 100 * high, color=BLUE, alpha=0.12, linewidth=0)
+        names = [baseline[0], *(name for name, _ in published), "this study"]
+        values = [100 * baseline[1], *(value for _, value in published), 100 * correct / clips]
+        axes.errorbar(
+            values[-1], rows - 1, xerr=[[values[-1] - 100 * low], [100 * high - values[-1]]], color=BLUE, capsize=4
+        )
+        for row, value in enumerate(values):
+            colour = {0: GREY, rows - 1: BLUE}.get(row, ORANGE)
+            axes.plot(value, row, marker="o" if row else "D", color=colour, markeredgecolor="black", markersize=7)
+            axes.annotate(f"{value:.2f}", (value, row), (0, 7), textcoords="offset points", ha="center", fontsize=7.5)
+        axes.set_yticks(range(rows), names)
+        axes.set(xlabel="accuracy (%)", xlim=(0, 100), ylim=(-0.5, rows - 0.25))
+        axes.grid(axis="x", color="0.9")
+    return figure
+
+
+def accuracy_per_subject(table: pd.DataFrame, pooled: float) -> Figure:
+    """Accuracy of each fold, its 95 % interval, its number of clips: columns `subject,clips,correct,accuracy`."""
+    with styled():
+        figure = Figure(figsize=(7.5, 1.1 + 0.3 * len(table)), layout="constrained")
+        axes = figure.add_subplot()
+        rows = np.arange(len(table))[::-1]
+        accuracy = 100 * table["accuracy"].to_numpy()
+        bounds = 100 * np.array(
+            [wilson_interval(*counts) for counts in zip(table["correct"], table["clips"], strict=True)]
+        )
+        axes.barh(rows, accuracy, color=BLUE, alpha=0.75)
+        axes.errorbar(
+            accuracy,
+            rows,
+            xerr=[accuracy - bounds[:, 0], bounds[:, 1] - accuracy],
+            fmt="none",
+            ecolor="black",
+            elinewidth=1,
+            capsize=2.5,
+        )
+        axes.axvline(100 * pooled, color=RED, linestyle="--", linewidth=1.2, label=f"all clips: {100 * pooled:.1f} %")
+        axes.set_yticks(rows, table["subject"])
+        right = axes.secondary_yaxis("right")
+        right.set_yticks(
+            rows,
+            [f"{correct} of {clips} clips" for correct, clips in zip(table["correct"], table["clips"], strict=True)],
+        )
+        right.tick_params(length=0)
+        right.spines[:].set_visible(False)
+        axes.set(xlabel="accuracy (%)", xlim=(0, 100), ylim=(-0.7, len(table) - 0.3))
+        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
+    return figure
+
+
+def training_curves(curves: Mapping[str, pd.DataFrame]) -> Figure:
+    """Loss and accuracy on the training views of every epoch: a thin line per fold, their mean in black.
+
+    Parameters
+    ----------
+    curves
+        By held-out subject: columns `epoch,loss,cross_entropy,mask_l1,accuracy`.
+    """
+    with styled():
+        figure = Figure(figsize=(10, 3.2), layout="constrained")
+        named = len(curves) <= 8  # more lines than that cannot be told apart
+        colours = [BLUE, ORANGE, GREEN, RED, "#CC79A7", "#56B4E9", "#F0E442", GREY]
+        for axes, column, label, factor in zip(
+            figure.subplots(1, 3),
+            ("cross_entropy", "accuracy", "mask_l1"),
+            ("cross entropy (nats)", "accuracy on training views (%)", "ℓ1 norm of the mask, per clip"),
+            (1, 100, 1),
+            strict=True,
+        ):
+            for number, (subject, curve) in enumerate(sorted(curves.items())):
+                colour = colours[number] if named else BLUE
+                axes.plot(
+                    curve["epoch"],
+                    factor * curve[column],
+                    color=colour,
+                    linewidth=1,
+                    alpha=1 if named else 0.35,
+                    label=f"without {subject}" if named else None,
+                )
+            mean = factor * pd.concat([curve.set_index("epoch")[column] for curve in curves.values()], axis=1).mean(
+                axis=1
+            )
+            point = "o" if len(mean) == 1 else None  # a single epoch is no line
+            axes.plot(mean.index, mean, color="black", marker=point, linewidth=2, label="mean of the folds")
+            axes.set(xlabel="epoch", ylabel=label, ylim=(0, None))
+            axes.grid(color="0.9")
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", frameon=False)
+    return figure

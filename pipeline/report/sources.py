@@ -1,0 +1,144 @@
+"""The files that a page is made from, and the study that they hold."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from pipeline.params import Params
+from pipeline.report.provenance import Provenance, drawing_versions
+from pipeline.report.study import Study
+from pipeline.stanet import introspection, trained
+from pipeline.stanet.introspection import Attention
+from pipeline.stanet.network import STANet
+from pipeline.storage import tables
+from pipeline.storage.digests import sha256
+from pipeline.storage.parts import Part, arrays
+from pipeline.synthetic import truth
+from pipeline.synthetic.truth import Truth
+
+_PER_SUBJECT = ("clips", "correct", "accuracy")
+_CURVE = ("epoch", "loss", "cross_entropy", "mask_l1", "accuracy")
+
+Bar = Callable[[list[str]], Iterable[str]]
+"""Wraps the clips while they are worked on, in a progress bar for example."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where each part of a study lies."""
+
+    clips: Path
+    classes: Path
+    parts: Sequence[Part]
+    """Where the arrays of each database are."""
+    networks: Mapping[str, Path]
+    """The network of each fold, by the subject held out."""
+    curves: Mapping[str, Path]
+    """The training curve of each fold, by the subject held out."""
+    predictions: Path
+    metrics: Path
+    per_subject: Path
+
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of each file that the page is made from, by its path; of the arrays, as the manifests have it."""
+        files = [self.clips, *self.networks.values(), self.predictions, self.metrics]
+        arrays = [file for part in self.parts for file in (part.resized, part.flow, part.truth) if file is not None]
+        return {file.path: file.sha256 for file in arrays} | {path.as_posix(): sha256(path) for path in files}
+
+    def annotation(self) -> dict[str, str]:
+        """SHA-256 of each annotation file, by its name and, where there are several, its database."""
+        return {part.prefix + name: digest for part in self.parts for name, digest in part.annotation.items()}
+
+    def known_motion(self, clips: Sequence[str], frames: int, size: int) -> dict[str, Truth] | None:
+        """Where and when the face moves, by clip; None where that is not known of every clip."""
+        if len(self.parts) > 1 or self.parts[0].truth is None:
+            return None
+        return truth.read(Path(self.parts[0].truth.path), clips, frames, size)
+
+
+@contextmanager
+def open_study(
+    params: Params, sources: Sources, published: Sequence[tuple[str, float]], bar: Bar = iter
+) -> Iterator[Study]:
+    """Read a study from its files, each clip shown to the network of the fold that held its subject out.
+
+    The frames and the flow of its clips can be read as long as the context lasts.
+
+    Parameters
+    ----------
+    params
+        The parameters that it was made with.
+    sources
+        Its files.
+    published
+        The dataset's column of the paper's Table 1: method and accuracy in per cent.
+    bar
+        Wraps the clips while they are shown to the networks.
+
+    Raises
+    ------
+    InputError
+        An HDF5 file is missing or damaged, or lacks one of the clips.
+    """
+    clips, predictions = tables.read(sources.clips), tables.read(sources.predictions)
+    folds = {subject: trained.load(path) for subject, path in sources.networks.items()}
+    known = sources.known_motion(list(predictions["clip"]), params.interpolation.frames, params.resize.size)
+    with arrays(sources.parts, "resized") as frames, arrays(sources.parts, "flow") as flow:
+        networks = {subject: fold.network for subject, fold in folds.items()}
+        yield Study(
+            params=params,
+            classes=json.loads(sources.classes.read_text()),
+            clips=clips,
+            predictions=predictions,
+            metrics=json.loads(sources.metrics.read_text()),
+            per_subject=tables.read(sources.per_subject, numbers=_PER_SUBJECT),
+            curves={subject: tables.read(path, numbers=_CURVE) for subject, path in sources.curves.items()},
+            published=published,
+            attention=look(predictions, networks, flow, params.train.augmentation.crop, bar),
+            truth=known,
+            frames=frames,
+            flow=flow,
+            provenance=Provenance(
+                devices={subject: fold.checkpoint.device for subject, fold in folds.items()},
+                trained_with={subject: fold.checkpoint.versions for subject, fold in folds.items()},
+                drawn_with=drawing_versions(),
+                estimator=dict(sorted(folds[params.folds[0]].checkpoint.params["flow"].items())),
+                annotation=sources.annotation(),
+                hashes=sources.hashes(),
+            ),
+        )
+
+
+def look(
+    predictions: pd.DataFrame,
+    networks: Mapping[str, STANet],
+    flow: Callable[[str], np.ndarray],
+    crop: int,
+    bar: Bar = iter,
+) -> dict[str, Attention]:
+    """Show each clip to the network that was trained without its subject.
+
+    Parameters
+    ----------
+    predictions
+        Table with the columns `clip,subject`.
+    networks
+        The network of each fold, by the subject held out.
+    flow
+        Function that gives the flow of a clip, (T, 2, S, S) in pixels per frame.
+    crop
+        Side of the networks' input, pixels.
+    bar
+        Wraps the clips while they are shown.
+    """
+    subject_of = dict(zip(predictions["clip"], predictions["subject"], strict=True))
+    return {
+        clip: introspection.attention(networks[subject_of[clip]], torch.tensor(flow(clip)), crop)
+        for clip in bar(list(subject_of))
+    }
