@@ -18,7 +18,7 @@ LIBRARY: dict[str, tuple[str, ...]] = {
     "storage": (),
     "frames": ("storage",),
     "databases": ("frames", "storage"),
-    "synthetic": ("databases.layouts", "frames", "storage"),
+    "synthetic": ("databases.layouts", "frames", "paths", "storage"),  # for the names within the folder that it writes
     "flow": ("storage", "device"),
     "evaluation": ("storage",),
     "learning": ("evaluation.loso", "storage"),
