@@ -1,5 +1,6 @@
 """Which clip is meant: of the dataset or not, alone in its folder or not."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,11 +8,12 @@ import pytest
 
 from pipeline import prediction
 from pipeline.errors import InputError
+from pipeline.params import Annotation, Database
 
-TABLE = """clip,subject,label,onset,apex,offset,n_frames,frames
-sub01/EP01_5-73,sub01,tense,73,80,90,18,sub01/EP01_5
-sub01/EP01_5-95,sub01,disgust,95,99,120,26,sub01/EP01_5
-sub02/EP02_1-8,sub02,disgust,8,,30,23,sub02/EP02_1
+TABLE = """clip,subject,label,onset,apex,offset,n_frames,frames,database
+sub01/EP01_5-73,sub01,tense,73,80,90,18,sub01/EP01_5,casme
+sub01/EP01_5-95,sub01,disgust,95,99,120,26,sub01/EP01_5,casme
+sub02/EP02_1-8,sub02,disgust,8,,30,23,sub02/EP02_1,casme
 """
 
 
@@ -22,13 +24,15 @@ def params(tmp_path, monkeypatch):
     for folder in ("data/casme", "raw/sub01/EP01_5", "raw/sub02/EP02_1", "raw/sub03/EP01_1"):
         Path(folder).mkdir(parents=True)
     Path("data/casme/clips.csv").write_text(TABLE)
-    return SimpleNamespace(dataset="casme", raw=str(tmp_path / "raw"), face_boxes={"sub02/EP02_1-8": (1, 2, 30, 30)})
+    boxes = {"sub02/EP02_1-8": (1, 2, 30, 30)}
+    casme = Database(str(tmp_path / "raw"), Annotation("auto", ""), exclude=(), face="none", face_boxes=boxes)
+    return SimpleNamespace(dataset="casme", databases={"casme": casme})
 
 
 def test_by_its_id(params):
     clip = prediction._find("sub01/EP01_5-95", None, None, params)
     assert (clip.subject, clip.label, clip.onset, clip.offset) == ("sub01", "disgust", 95, 120)
-    assert clip.source == Path(params.raw) / "sub01/EP01_5"
+    assert clip.source == Path(params.databases["casme"].raw) / "sub01/EP01_5"
 
 
 def test_by_its_folder_with_its_frames_and_its_square(params):
@@ -57,6 +61,17 @@ def test_clips_that_share_a_folder_are_told_apart_by_their_frames(params):
 def test_frames_of_neither_clip_of_a_folder_are_refused(params):
     with pytest.raises(InputError, match="--onset and --offset"):
         prediction._find("raw/sub01/EP01_5", 1, 20, params)
+
+
+def test_in_a_study_of_several_databases_a_clip_is_looked_up_in_its_own(params):
+    path = Path("data/casme/clips.csv")
+    path.write_text(path.read_text().replace("\nsub02", "\ncasme-sub02"))
+    params.databases["smic"] = replace(params.databases["casme"], raw="/elsewhere", face="crop", face_boxes={})
+    clip = prediction._find("casme-sub02/EP02_1-8", None, None, params)
+    assert clip.source == Path(params.databases["casme"].raw) / "sub02/EP02_1"
+    assert (clip.face, clip.box) == ("none", (1, 2, 30, 30))
+    with pytest.raises(InputError, match=r"--face crop or --face none.*casme none, smic crop"):
+        prediction._common_face(params)
 
 
 def test_any_other_folder_is_a_new_clip(params):

@@ -44,7 +44,7 @@ def test_a_square_at_the_edge_is_moved_inside(onsets):
         assert x >= 0 and y >= 0 and x + width <= 200 and y + height <= 160
         cut = frame[:, 38:]  # the face touches the left edge
         box = face_crop.find_face(cut)
-        assert box and box[0] == 0 and box[2] == box[3] and face_crop.fits(box, cut)
+        assert box and box[0] == 0 and box[2] == box[3] and face_crop.box_for(cut, box) == box
 
 
 def test_the_largest_face_counts_and_the_same_one_every_time(onsets):
@@ -64,7 +64,19 @@ def test_no_face_is_none():
 
 @pytest.mark.parametrize(("box", "inside"), [((0, 0, 30, 40), True), ((1, 0, 30, 40), False), ((0, 1, 30, 40), False)])
 def test_a_box_must_lie_inside_the_frame(box, inside):
-    assert face_crop.fits(box, np.zeros((40, 30, 3), np.uint8)) is inside
+    frame = np.zeros((40, 30, 3), np.uint8)
+    if inside:
+        assert face_crop.box_for(frame, box) == box
+        return
+    with pytest.raises(face_crop.NoBox, match=r"is not inside its onset frame \(30 x 40 px\)"):
+        face_crop.box_for(frame, box)
+
+
+def test_a_box_by_hand_goes_before_the_face_and_without_either_it_is_said(onsets):
+    assert face_crop.box_for(onsets[0], (1, 2, 30, 40)) == (1, 2, 30, 40)
+    assert face_crop.box_for(onsets[0]) == face_crop.find_face(onsets[0])
+    with pytest.raises(face_crop.NoBox, match="no face found in its onset frame"):
+        face_crop.box_for(np.zeros((100, 100, 3), np.uint8))
 
 
 def test_one_box_cuts_every_frame_of_a_recording(tree):

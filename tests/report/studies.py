@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import TypeAdapter
 
 from pipeline.evaluation import metrics
-from pipeline.params import Params, load
+from pipeline.params import Params, load_params
 from pipeline.report.provenance import Provenance
 from pipeline.report.study import Study
 from pipeline.stanet.introspection import Attention, Grid
@@ -23,10 +23,13 @@ CURVE = pd.DataFrame(
 )
 
 
-def params(**changes):
-    """The committed parameters with other values, section by section."""
+def params(dataset="synthetic", database=None, **changes):
+    """The committed parameters for a database, with other values, section by section; `database` is for its own."""
     adapter = TypeAdapter(Params)
-    document = adapter.dump_python(load(Path(__file__).parents[2] / "params.yaml"), mode="json", by_alias=True)
+    document = adapter.dump_python(load_params(Path(__file__).parents[2] / "params.yaml"), mode="json", by_alias=True)
+    section = document["databases"].pop("synthetic")
+    raw = section["raw"] if dataset == "synthetic" else f"/recordings/{dataset}"
+    document |= {"dataset": dataset, "databases": {dataset: section | {"raw": raw} | (database or {})}}
     merge(document, changes)
     return adapter.validate_json(json.dumps(document))
 

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 import torch
 
-from pipeline import params as parameters
 from pipeline.errors import InputError
 from pipeline.evaluation import loso
 from pipeline.learning.checkpoint import Checkpoint
+from pipeline.params import load_params
 from pipeline.stanet import fold, trained
 from pipeline.stanet.fold import Flow
 from tests.tiny import shrink
@@ -39,14 +39,14 @@ def params(tmp_path):
         tiny = {"subjects": ["s1", "s2", "s3"], "resize": {"size": 64}, "model": {"pooling": 1}}
         shrink(tmp_path / "params.yaml", tiny | {"train": {"epochs": 2, "threads": 1, "augmentation": {"crop": 56}}})
         shrink(tmp_path / "params.yaml", changes)
-        return parameters.load(tmp_path / "params.yaml")
+        return load_params(tmp_path / "params.yaml")
 
     return make
 
 
 def flow(clips=CLIPS):
     fields = np.random.default_rng(0).normal(size=(len(clips), 3, 2, 64, 64)).astype(np.float16)
-    return Flow(torch.from_numpy(fields), clips, {"method": "random"}, "0" * 64)
+    return Flow(torch.from_numpy(fields), clips, {"method": "random"}, ("0" * 64,))
 
 
 def run(params, subject="s2", split=None, **options):
