@@ -1,17 +1,24 @@
-# `make repro` runs the pipeline, `make test` its tests; each sets up what is missing.
+# `make repro` runs the pipeline, `make test` the tests that take minutes, `make test-all` every test; each sets up what
+# is missing.
 
 PYTHON ?= python3
 READY := .venv/.ready
 
-.PHONY: repro test
+.PHONY: repro test test-all check
 .DELETE_ON_ERROR:
 
 repro: $(READY)
 	@.venv/bin/python -m dvc repro
 
-test: $(READY)
-	@.venv/bin/python -m ruff check
+test: check
+	@.venv/bin/python -m pytest -m "not whole_run"
+
+test-all: check
 	@.venv/bin/python -m pytest
+
+check: $(READY)
+	@.venv/bin/python -m ruff check
+	@.venv/bin/python -m mypy
 
 $(READY): requirements.txt constraints.txt
 	@command -v git >/dev/null || { echo "git is missing: install it, DVC keeps its experiments there" >&2; exit 1; }

@@ -28,7 +28,7 @@ class _Commands(click.Group):
                 raise
             raise click.ClickException(f"{error.filename}: {error.strerror}") from error
         except ModuleNotFoundError as error:
-            if error.name.startswith("pipeline"):
+            if error.name is None or error.name.startswith("pipeline"):
                 raise
             raise click.ClickException(
                 f"expected the environment of this project, but {sys.executable} has no {error.name}. Activate it: "
@@ -175,15 +175,15 @@ def folds(workers: int | None, scheduler: str | None, variants: bool, seeds: int
     if variants:
         from pipeline.runs import ablation
 
-        ablation.train(seeds or 1, workers, scheduler)
+        ablation.train_folds(seeds or 1, workers, scheduler)
         again = f" --seeds {seeds}" if seeds else ""
         click.echo(f"All folds are in DVC's cache: `python -m pipeline ablate{again}` makes the experiments of them")
     elif seeds:
         raise InputError("--seeds is for --variants; one study has the seed of params.yaml")
     else:
-        from pipeline.runs import folds as side_by_side
+        from pipeline.runs.folds import run_folds
 
-        side_by_side.folds(workers, scheduler)
+        run_folds(workers, scheduler)
 
 
 def _one_of(workers: int | None, scheduler: str | None) -> None:

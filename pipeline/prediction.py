@@ -379,4 +379,5 @@ def _average(seen: list[Attention]) -> Attention:
     def mean(name: str) -> np.ndarray | None:
         return None if getattr(first, name) is None else np.mean([getattr(one, name) for one in seen], axis=0)
 
-    return first._replace(**{name: mean(name) for name in Attention._fields if name != "grid"})
+    means: dict[str, Any] = {name: mean(name) for name in Attention._fields if name != "grid"}
+    return first._replace(**means)

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterable, Sized
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 from tqdm import tqdm
@@ -39,7 +39,7 @@ def progress(params: Params, label: str, unit: str, total: int) -> Callable[[Ite
     return wrap
 
 
-def counter(params: Params, label: str, unit: str, total: int, done: int) -> tqdm:
+def counter(params: Params, label: str, unit: str, total: int, done: int) -> "tqdm[Any]":
     """Progress bar for `update(n)`, with n of any size; the `done` of an earlier run do not count into its speed."""
     return tqdm(desc=label, unit=unit, total=total, initial=done, disable=_disable(params))
 

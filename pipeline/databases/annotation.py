@@ -112,7 +112,7 @@ def rows(path: Path, form: Form) -> Iterator[Row]:
             continue
         header, columns = places
         for index in range(header + 1, len(sheet)):
-            values = {field: sheet.iat[index, column] for field, column in columns.items()}
+            values: dict[str, Any] = {field: sheet.iat[index, column] for field, column in columns.items()}
             cells = {field: None if pd.isna(value) or value == "" else value for field, value in values.items()}
             if garbled := [str(value) for value in cells.values() if _UNREADABLE in str(value)]:
                 raise InputError(

@@ -77,9 +77,9 @@ def samples(
     Parameters
     ----------
     rows
-        Of the annotation.
+        The rows of the annotation.
     folders
-        Where the frames are.
+        The folders in which the frames are.
     clip
         Id of the clip from `sub01/EP02_01f` and the row.
     label

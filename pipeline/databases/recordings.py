@@ -167,10 +167,10 @@ def _defects(sample: Sample, root: Path, profile: Profile) -> Iterable[str]:
     elif not sample.frames.is_dir():
         yield f"frame folder {sample.frames} is missing"
     else:
-        yield from _frame_defects(sample)
+        yield from _frame_defects(sample, range(sample.onset, sample.offset + 1))
 
 
-def _frame_defects(sample: Sample) -> Iterable[str]:
+def _frame_defects(sample: Sample, wanted: range) -> Iterable[str]:
     try:
         files = frame_files.numbered(sample.frames)
     except InputError as error:
@@ -183,7 +183,6 @@ def _frame_defects(sample: Sample) -> Iterable[str]:
             + (f" ({', '.join(others)} instead)" if others else "")
         )
         return
-    wanted = range(sample.onset, sample.offset + 1)
     missing = [number for number in wanted if number not in files]
     if missing:
         yield f"{_ranges(missing)} of {sample.onset}-{sample.offset} missing in {sample.frames}"

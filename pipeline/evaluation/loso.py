@@ -54,7 +54,7 @@ def join(clips: pd.DataFrame, folds: Mapping[str, pd.DataFrame]) -> pd.DataFrame
     counts = predictions["clip"].value_counts()
     faults = [f"{clip} has no prediction" for clip in clips["clip"] if clip not in counts]
     faults += [f"{clip} has {count} predictions" for clip, count in counts.items() if count > 1]
-    faults += [f"{clip} is not in the clip table" for clip in counts.index.difference(clips["clip"])]
+    faults += [f"{clip} is not in the clip table" for clip in counts.index.difference(list(clips["clip"]))]
     if faults:
         raise InputError(
             "expected one prediction for every clip of the folds "

@@ -19,6 +19,8 @@ Box = tuple[int, int, int, int]
 
 # The detector's square ends at the eyebrows and cheeks; this shows the face from hairline to chin.
 ENLARGEMENT = 1.2
+# OpenCV's package brings it along.
+_CASCADE = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"
 # A face fills a good part of a recording; smaller finds are patterns of the background.
 _SMALLEST = 0.15
 
@@ -114,7 +116,7 @@ def boxes_for(
 
 @cache
 def _detector() -> cv2.CascadeClassifier:
-    return cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+    return cv2.CascadeClassifier(str(_CASCADE))
 
 
 def _clamp(value: int, most: int) -> int:

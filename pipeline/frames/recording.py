@@ -1,6 +1,5 @@
 """The frames of a clip, each read when it is asked for."""
 
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from pipeline.errors import InputError
 from pipeline.frames import frame_files
 
 
-class Recording(Sequence[np.ndarray]):
+class Recording:
     """Frames of one clip from onset to offset, uint8 (H, W, 3) RGB, each read when it is asked for.
 
     With a `box` (x, y, width, height in pixels), only what is inside it.
@@ -28,7 +27,7 @@ class Recording(Sequence[np.ndarray]):
         self.box = box
         self._files = frame_files.numbered(folder)
         self._shape: tuple[int, ...] | None = None
-        self._read = lru_cache(maxsize=2)(self._read)  # neighbours in time are the only frames needed twice
+        self._cached = lru_cache(maxsize=2)(self._read)  # neighbours in time are the only frames needed twice
 
     def __len__(self) -> int:
         return self.offset - self.onset + 1
@@ -36,7 +35,7 @@ class Recording(Sequence[np.ndarray]):
     def __getitem__(self, index: int) -> np.ndarray:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        return self._read(self.onset + index)
+        return self._cached(self.onset + index)
 
     def _read(self, number: int) -> np.ndarray:
         if number not in self._files:

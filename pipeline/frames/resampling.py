@@ -1,12 +1,22 @@
 """A clip as an array: interpolated in time, resized in space."""
 
-from collections.abc import Sequence
+from typing import Protocol
 
 import cv2
 import numpy as np
 
 
-def interpolate(clip: Sequence[np.ndarray], count: int) -> np.ndarray:
+class Frames(Protocol):
+    """Frames of a clip that can be asked for one by one, uint8 (H, W, 3)."""
+
+    def __len__(self) -> int:
+        """Number of frames."""
+
+    def __getitem__(self, index: int, /) -> np.ndarray:
+        """Frame `index`, counted from 0."""
+
+
+def interpolate(clip: Frames, count: int) -> np.ndarray:
     """Linear interpolation in time (section 4.1): `count` frames, evenly spaced from the first to the last.
 
     Output k is the clip at time k (n - 1) / (count - 1), in frames. The first and last output equal the first and
@@ -50,12 +60,13 @@ def resize(clip: np.ndarray, size: int) -> np.ndarray:
 
 def _resize_frame(frame: np.ndarray, size: int) -> np.ndarray:
     height, width = frame.shape[:2]
-    image = frame.astype(np.float32)
+    image: np.ndarray = frame.astype(np.float32)
     if height != size:
         image = cv2.resize(image, (width, size), interpolation=_filter(height, size))
     if width != size:
         image = cv2.resize(image, (size, size), interpolation=_filter(width, size))
-    return np.rint(image).clip(0, 255).astype(np.uint8)
+    rounded: np.ndarray = np.rint(image).clip(0, 255).astype(np.uint8)
+    return rounded
 
 
 def _filter(before: int, after: int) -> int:

@@ -1,7 +1,6 @@
 """A clip in a video file, frame by frame."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -12,7 +11,7 @@ from pipeline.errors import InputError
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # silent: what FFmpeg remarks, the errors here say better
 
 
-class VideoFile(Sequence[np.ndarray]):
+class VideoFile:
     """Frames of a video from onset to offset, uint8 (H, W, 3) RGB, each decoded when it is asked for.
 
     The first frame of the video is number 1. Asked for in ascending order, no frame is decoded twice; at most two are

@@ -30,7 +30,7 @@ class Variant:
 
     name: str
     slug: str
-    """In names of experiments."""
+    """How it is called in the names of experiments."""
     spatial_attention: bool
     temporal_attention: bool
     penalty: bool
@@ -97,7 +97,7 @@ def run(seeds: int, workers: int | None = None, scheduler: str | None = None) ->
     seeds
         Number of seeds.
     workers, scheduler
-        Where the folds of all experiments are trained side by side, as in `folds.folds`.
+        Where the folds of all experiments are trained side by side, as in `folds.run_folds`.
 
     Raises
     ------
@@ -220,20 +220,20 @@ def _value(document: dict[str, Any], key: str) -> Any:
     return document
 
 
-def train(seeds: int, workers: int | None = None, scheduler: str | None = None) -> None:
+def train_folds(seeds: int, workers: int | None = None, scheduler: str | None = None) -> None:
     """Train the folds of all experiments side by side, into DVC's run cache; the checkout stays as it is.
 
     Raises
     ------
     InputError
-        As `folds.folds`.
+        For the reasons of `folds.run_folds`.
     """
     params = load_params(paths.PARAMS)
     plan = planned(params, seeds)
     folds.prepare(params)
     recipes = _unknown(plan, params)
     click.echo(f"{params.dataset}: {len(recipes)} folds of {len(plan)} experiments to train")
-    folds.train(params, recipes, workers, scheduler)
+    folds.train_side_by_side(params, recipes, workers, scheduler)
 
 
 def _train(
@@ -251,14 +251,14 @@ def _train(
         contextlib.chdir(copy.folder),
     ):
         try:
-            folds.train(params, _unknown(missing, params), workers, scheduler)
+            folds.train_side_by_side(params, _unknown(missing, params), workers, scheduler)
         except InputError as error:
             raise InputError(f"{error}. All of what was said is in {log}") from error
 
 
 def _unknown(plan: Sequence[Experiment], params: Params) -> dict[Job, Recipe]:
     """The folds of experiments on the study in the current folder that DVC has no result of."""
-    recipes = {}
+    recipes: dict[Job, Recipe] = {}
     for experiment in plan:
         text, _ = params_file.changed(paths.PARAMS, experiment.settings)
         recipes |= folds.unknown(params, text, experiment.name)

@@ -169,7 +169,7 @@ def tracked(path: Path, commit: str) -> str | None:
 def output(path: Path, commit: str) -> str | None:
     """Content of a stage's output at a commit, or None where DVC's cache does not have it any more."""
     try:
-        return dvc.api.read(path.as_posix(), rev=commit, encoding="utf-8")
+        return str(dvc.api.read(path.as_posix(), rev=commit, encoding="utf-8"))
     except (DvcException, OSError):
         return None
 

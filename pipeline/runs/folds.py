@@ -31,7 +31,7 @@ from pipeline.storage.outputs import NO_ROOM
 _WORKERS_PER_GPU = 4
 
 
-def folds(workers: int | None = None, scheduler: str | None = None) -> None:
+def run_folds(workers: int | None = None, scheduler: str | None = None) -> None:
     """Train all out-of-date folds of the active dataset, then run what follows.
 
     Parameters
@@ -51,7 +51,7 @@ def folds(workers: int | None = None, scheduler: str | None = None) -> None:
     params, text = _as_it_is()
     recipes = unknown(params, text)
     click.echo(f"{params.dataset}: {len(recipes)} of {len(params.subjects)} folds to train")
-    train(params, recipes, workers, scheduler)
+    train_side_by_side(params, recipes, workers, scheduler)
     if unknown(*_as_it_is()):
         raise InputError(
             f"{paths.PARAMS}, code or data were changed while the folds were trained. The folds are kept for what "
@@ -77,7 +77,7 @@ def unknown(params: Params, text: str, experiment: str = "") -> dict[Job, Recipe
     Parameters
     ----------
     params
-        Of the study in the current folder.
+        The parameters of the study in the current folder.
     text
         params.yaml, or what an experiment makes of it.
     experiment
@@ -104,7 +104,7 @@ def unknown(params: Params, text: str, experiment: str = "") -> dict[Job, Recipe
     }
 
 
-def train(params: Params, recipes: dict[Job, Recipe], workers: int | None, scheduler: str | None) -> None:
+def train_side_by_side(params: Params, recipes: dict[Job, Recipe], workers: int | None, scheduler: str | None) -> None:
     """Train folds side by side; each is kept in DVC's cache as soon as it is finished.
 
     Parameters
@@ -114,12 +114,12 @@ def train(params: Params, recipes: dict[Job, Recipe], workers: int | None, sched
     recipes
         The folds, as `unknown` gives them.
     workers, scheduler
-        As in `folds`.
+        Where to train, as for `run_folds`.
 
     Raises
     ------
     InputError
-        As `folds`.
+        For the reasons of `run_folds`.
     """
     if not recipes:
         return
@@ -131,7 +131,7 @@ def train(params: Params, recipes: dict[Job, Recipe], workers: int | None, sched
         cluster = queue.local_cluster(count, crowded=count * params.train.threads > CPU_COUNT)
     kept, failed = 0, []
     try:
-        with cluster as client, _Progress(params, recipes) as progress:
+        with cluster as client, _Progress(params, list(recipes)) as progress:
             if not client.scheduler_info()["workers"]:
                 progress.say("No worker is there yet: the folds wait for the first one")
             results = queue.results(client, list(recipes), _shared(params, recipes), progress.advance)

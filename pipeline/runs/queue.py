@@ -4,15 +4,15 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from dask.typing import Key
 from distributed import Client, Future, LocalCluster, as_completed
-from distributed.comm import connect
+from distributed.comm.core import connect
 from distributed.scheduler import KilledWorker
 from distributed.security import Security
 
@@ -100,11 +100,11 @@ def running_cluster(scheduler: str) -> Iterator[Client]:
 
 
 def _address(scheduler: str) -> str:
-    """Of a scheduler, which may be named by its file."""
+    """Address of a scheduler, which may be named by its file."""
     path = Path(scheduler)
     if path.is_file():
         try:
-            return json.loads(path.read_text())["address"]
+            return str(json.loads(path.read_text())["address"])
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError("the file is not one that a scheduler has written") from error
     if ":" not in scheduler:
@@ -119,7 +119,7 @@ async def _greet(address: str) -> None:
 
 def results(
     client: Client, jobs: Sequence[Job], shared: Shared, watch: Callable[[str, int], None]
-) -> Iterator[tuple[Job, tuple[bytes, bytes, bytes] | Exception]]:
+) -> Generator[tuple[Job, tuple[bytes, bytes, bytes] | Exception]]:
     """Train all jobs; each comes back with the content of its three files, or with the error that ended it.
 
     A job whose worker dies runs again on another one. Closing the iterator early cancels what is not finished.
@@ -127,11 +127,11 @@ def results(
     Parameters
     ----------
     client
-        Of the cluster.
+        The connection to the cluster.
     jobs
-        Folds.
+        The folds to train.
     shared
-        The same for all of them.
+        What is the same for all of them.
     watch
         Called with name and epoch of a job when an epoch is through, from another thread.
 
@@ -145,7 +145,7 @@ def results(
     flow_is_sent = False
     after_sending: set[Key] = set()
 
-    def submit(job: Job) -> Future:
+    def submit(job: Job) -> "Future[Any]":
         key = f"{job.name}-{uuid4()}"
         by_key[key] = job
         if flow_is_sent:
@@ -209,14 +209,15 @@ def _plugins(shared: Shared, topic: str) -> dict[str, str]:
 
 
 def _task() -> Callable[..., tuple[bytes, bytes, bytes]]:
-    """`worker.train`, in a function that is sent as code: only the workers must be able to import it."""
+    """`worker.train_fold`, in a function that is sent as code: only the workers must be able to import it."""
 
-    def train(*arguments: object) -> tuple[bytes, bytes, bytes]:
+    def train_there(*arguments: Any) -> tuple[bytes, bytes, bytes]:
         from pipeline.runs import worker
 
-        return worker.train(*arguments)
+        model, predictions, curve = worker.train_fold(*arguments)
+        return model, predictions, curve
 
-    return train
+    return train_there
 
 
 def _explained(error: BaseException) -> Exception:
@@ -235,4 +236,4 @@ def _explained(error: BaseException) -> Exception:
         return InputError(
             f"its worker died {error.allowed_failures + 1} times; the last one was {error.last_worker}. Out of memory?"
         )
-    return error
+    return error if isinstance(error, Exception) else RuntimeError(repr(error))

@@ -68,7 +68,7 @@ def environment(modules: Iterable[str]) -> dict[str, str]:
     return versions | {module: md5(_ROOT / module) for module in modules}
 
 
-def train(
+def train_fold(
     params: str,
     subject: str,
     classes: str,
@@ -77,7 +77,7 @@ def train(
     root: str,
     expected: Mapping[str, str],
     topic: str,
-) -> tuple[bytes, bytes, bytes]:
+) -> fold.Files:
     """Train one fold: `fold.run` with its arguments as text, so that they can be sent to anywhere.
 
     Parameters
@@ -85,7 +85,7 @@ def train(
     params
         Text of params.yaml.
     subject
-        Held out.
+        The subject that is held out.
     classes
         Text of classes.json.
     split
@@ -97,7 +97,7 @@ def train(
     expected
         The caller's `environment`.
     topic
-        Of Dask's events that say which epoch is through: (key of the task, epoch).
+        The topic of Dask's events that say which epoch is through: (key of the task, epoch).
 
     Raises
     ------
@@ -112,16 +112,15 @@ def train(
     worker = get_worker()
     settings = parse_params(params, paths.PARAMS)
     fold_split = tables.read(io.StringIO(split))
-    files = fold.run(
+    return fold.run(
         settings,
         subject,
         json.loads(classes),
         fold_split,
         fold.NO_FLOW if fold_split.empty else _flow(tuple(manifests), tuple(fold_split["clip"]), Path(root)),
         _device(settings.runtime.device, worker),
-        progress=functools.partial(_watched, worker, worker.get_current_task(), topic),
+        progress=functools.partial(_watched, worker, str(worker.get_current_task()), topic),
     )
-    return tuple(files)
 
 
 def _watched(worker: Worker, key: str, topic: str, epochs: Iterable[int]) -> Iterator[int]:
@@ -173,7 +172,7 @@ def _device(name: str, worker: Worker) -> torch.device:
 
 # Taken when this module is imported: what a worker computes with is what it has loaded, whatever the files say later.
 _LOADED = environment(
-    Path(module.__file__).relative_to(_ROOT).as_posix()
+    Path(file).relative_to(_ROOT).as_posix()
     for name, module in list(sys.modules.items())
-    if name.startswith("pipeline.") and getattr(module, "__file__", None)
+    if name.startswith("pipeline.") and (file := getattr(module, "__file__", None))
 )

@@ -37,7 +37,7 @@ class Flow(NamedTuple):
     estimator: dict[str, Any]
     """How it was estimated."""
     sha256: tuple[str, ...]
-    """Of the files that it comes from."""
+    """SHA-256 of each file that it comes from."""
 
 
 class Files(NamedTuple):
@@ -58,9 +58,9 @@ def read_flow(parts: Sequence[Part], clips: Sequence[str], locate: Callable[[Fil
     Parameters
     ----------
     parts
-        Of the study.
+        The parts of the study.
     clips
-        Names in the study.
+        Their names in the study.
     locate
         Where a file of the manifests is, with the right content.
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.ndimage import map_coordinates  # type: ignore[import-untyped]
+from scipy.ndimage import map_coordinates
 from torch import Tensor, nn
 
 from pipeline.learning.augmentation import TEST_VIEW, Views

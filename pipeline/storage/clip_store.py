@@ -4,11 +4,15 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
 
 from pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 def write_arrays(path: Path, clips: Iterable[tuple[str, np.ndarray]]) -> None:
@@ -63,14 +67,15 @@ class _Disk(io.FileIO):
 
     fault: OSError | None = None
 
-    def write(self, data: memoryview) -> int:
+    def write(self, data: "ReadableBuffer", /) -> int:
         rest = memoryview(data)
+        size = rest.nbytes
         try:
             while rest and self.fault is None:
                 rest = rest[super().write(rest) :]
         except OSError as fault:
             self.fault = fault
-        return len(data)
+        return size
 
     def check(self) -> None:
         """Raise what went wrong so far."""

@@ -42,7 +42,7 @@ def changed(path: Path, values: Mapping[str, Any]) -> tuple[str, list[Change]]:
     yaml.width = 2**16  # a long path stays on its line
     document = yaml.load(path)
     column = _usual_column(document)
-    changes = []
+    changes: list[Change] = []
     for key, value in values.items():
         *sections, name = key.split(".")
         section = document
@@ -146,7 +146,7 @@ def _align(section: CommentedMap, name: str, column: int) -> None:
 def _usual_column(document: CommentedMap) -> int:
     """Column of most comments that stand beside a value."""
     columns: Counter[int] = Counter()
-    pending = [document]
+    pending: list[CommentedMap | CommentedSeq] = [document]
     while pending:
         node = pending.pop()
         for parts in node.ca.items.values():

@@ -85,7 +85,7 @@ def parse(text: str, source: str) -> Part:
     """
     try:
         facts: dict[str, Any] = json.loads(text)
-        files = {name: File(**facts.pop(name)) for name in ("recordings", "resized", "flow")}
+        files: dict[str, Any] = {name: File(**facts.pop(name)) for name in ("recordings", "resized", "flow")}
         truth = facts.pop("truth")
         return Part(**files, **facts, truth=None if truth is None else File(**truth))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -119,7 +119,7 @@ def arrays(parts: Sequence[Part], kind: str) -> Iterator[Callable[[str], np.ndar
     Parameters
     ----------
     parts
-        Of the study.
+        The parts of a study, from `read`.
     kind
         `resized`: uint8 (F, S, S, 3) RGB; `flow`: float16 (F - 1, 2, S, S), pixels per frame.
 

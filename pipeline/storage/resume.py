@@ -63,7 +63,8 @@ class Parts:
         content = _content(self._path(number))
         if content is None:
             raise InputError(f"{self._path(number)} was changed or removed during the run; run again")
-        return np.load(io.BytesIO(content))
+        array: np.ndarray = np.load(io.BytesIO(content))
+        return array
 
     def save(self, number: int, array: np.ndarray) -> None:
         """Keep a part, as soon as it is finished.

@@ -116,11 +116,11 @@ def draw_subject(rng: np.random.Generator) -> Face:
         mouth_curve=u(-0.018, 0.016),
         fold=u(0.4, 1.2),
         cheek=u(0.6, 1.2),
-        skin=tuple(map(float, skin)),
-        lips=tuple(map(float, lips)),
-        hair=tuple(map(float, _between(_HAIR, lightness))),
-        iris=tuple(map(float, _between(_IRIS, lightness * 1.2))),
-        background=tuple(float(grey * f) for f in (u(0.9, 1.1), 1.0, u(0.9, 1.15))),
+        skin=_colour(skin),
+        lips=_colour(lips),
+        hair=_colour(_between(_HAIR, lightness)),
+        iris=_colour(_between(_IRIS, lightness * 1.2)),
+        background=(float(grey * u(0.9, 1.1)), float(grey * 1.0), float(grey * u(0.9, 1.15))),
         light=(float(side * u(0.1, 0.5)), u(-0.65, -0.35), u(0.85, 1.0)),
         ambient=u(0.36, 0.5),
         gradient=(u(-0.08, 0.08), u(-0.06, 0.04)),
@@ -157,7 +157,7 @@ def landmarks(face: Face) -> dict[str, Point]:
             "mouth_corner": (side * face.mouth_width, face.mouth_y - face.mouth_curve),
             "mouth_side": (side * (face.mouth_width + 0.12), face.mouth_y),
         }
-        points.update({f"{key}_{name}": value for key, value in paired.items()})
+        points.update({f"{key}_{name}": (float(px), float(py)) for key, (px, py) in paired.items()})
     return points
 
 
@@ -192,7 +192,8 @@ def paint(face: Face, x: Field, y: Field) -> np.ndarray:
     picture = _over(behind, picture, shape.head)
     picture = _paint_hair(face, shape, picture, x, y, strands, locks)
     picture *= (1 + face.gradient[0] * x + face.gradient[1] * y)[..., None]
-    return np.clip(picture, 0, 255).astype(np.float32)
+    colours: Field = np.clip(picture, 0, 255).astype(np.float32)
+    return colours
 
 
 class _Shapes:
@@ -217,7 +218,8 @@ class _Shapes:
 def _parting(face: Face, u: Field) -> Field:
     """Height of the line between the lips over the mouth, relative to the mouth's centre."""
     corner = -face.mouth_curve * np.clip(np.abs(u), 0, 1.2) ** 2
-    return corner + 0.007 * np.exp(-((u / 0.2) ** 2)) - 0.005 * np.exp(-(((np.abs(u) - 0.4) / 0.2) ** 2))
+    field: Field = corner + 0.007 * np.exp(-((u / 0.2) ** 2)) - 0.005 * np.exp(-(((np.abs(u) - 0.4) / 0.2) ** 2))
+    return field
 
 
 def _head_radius(face: Face, x: Field, y: Field) -> Field:
@@ -225,7 +227,8 @@ def _head_radius(face: Face, x: Field, y: Field) -> Field:
     narrowing = 1 - face.jaw * _step(0.25, 1.15, y)
     height = np.where(y < 0, y / top, y / bottom)
     n = face.squareness
-    return ((np.abs(x) / (face.width * narrowing)) ** n + np.abs(height) ** n) ** (1 / n)
+    field: Field = ((np.abs(x) / (face.width * narrowing)) ** n + np.abs(height) ** n) ** (1 / n)
+    return field
 
 
 def _brow_y(face: Face, along: float | Field) -> float | Field:
@@ -273,18 +276,25 @@ def _nasolabial(face: Face, side: Field, y: Field) -> Field:
     centre = face.nose_width + 0.035 + (face.mouth_width + 0.09 - face.nose_width) * along**1.2
     away = side - centre
     width = np.where(away < 0, 0.028, 0.055)
-    return np.exp(-0.5 * (away / width) ** 2) * _step(begin - 0.03, begin + 0.08, y) * _step(end + 0.06, end - 0.16, y)
+    field: Field = (
+        np.exp(-0.5 * (away / width) ** 2) * _step(begin - 0.03, begin + 0.08, y) * _step(end + 0.06, end - 0.16, y)
+    )
+    return field
 
 
 def _lip_roll(y: Field, top: Field, bottom: Field) -> Field:
     along = np.clip((y - top) / np.maximum(bottom - top, 1e-3), 0, 1)
-    return np.sqrt(np.clip(along * (1 - along), 0, None)) * 2
+    field: Field = np.sqrt(np.clip(along * (1 - along), 0, None)) * 2
+    return field
 
 
 def _skin_texture(rng: np.random.Generator, x: Field, y: Field) -> Field:
     """Relative change of albedo: four octaves, from pores to blotches. Standard deviation about 0.04."""
     octaves = ((0.007, 0.020), (0.013, 0.022), (0.03, 0.014), (0.10, 0.016))
-    return sum(strength * _lattice_noise(rng, scale, scale, x, y) for scale, strength in octaves)
+    field: Field = np.zeros(1, np.float32)
+    for scale, strength in octaves:
+        field = field + strength * _lattice_noise(rng, scale, scale, x, y)
+    return field
 
 
 def _skin_albedo(
@@ -325,7 +335,8 @@ def _freckles(face: Face, x: Field, y: Field, rng: np.random.Generator) -> Field
         rows = slice(max(int(row) - reach, 0), max(int(row) + reach + 1, 0))
         columns = slice(max(int(column) - reach, 0), max(int(column) + reach + 1, 0))
         spots[rows, columns] += depth * _bump(x[rows, columns], y[rows, columns], cx, cy, size, size)
-    return np.clip(spots, 0, 0.6)
+    field: Field = np.clip(spots, 0, 0.6)
+    return field
 
 
 def _light(face: Face, relief: Field, unit: float, head: Field) -> tuple[Field, Field]:
@@ -444,7 +455,8 @@ def _paint_nostrils_and_lip_line(face: Face, shape: _Shapes, picture: np.ndarray
     dark = np.array([0.80, 0.92, 0.95], np.float32)
     depth = 0.85 * nostril + 0.30 * under + 0.34 * wing + 0.72 * line + 0.45 * corner + 0.20 * shadow
     depth = depth + 0.07 * face.fold * fold
-    return picture * (1 - np.clip(depth, 0, 0.9)[..., None] * dark)
+    colours: Field = picture * (1 - np.clip(depth, 0, 0.9)[..., None] * dark)
+    return colours
 
 
 def _behind(face: Face, shape: _Shapes, x: Field, y: Field, texture: Field) -> np.ndarray:
@@ -491,6 +503,11 @@ def _paint_hair(
     return _over(picture, hair, cover)
 
 
+def _colour(values: np.ndarray) -> tuple[float, float, float]:
+    red, green, blue = map(float, values)
+    return red, green, blue
+
+
 def _between(table: np.ndarray, position: float) -> np.ndarray:
     """Linear interpolation in a table of colours; position 0..1."""
     at = np.clip(position, 0, 1) * (len(table) - 1)
@@ -500,7 +517,8 @@ def _between(table: np.ndarray, position: float) -> np.ndarray:
 def _step(low: float | Field, high: float | Field, value: Field) -> Field:
     """Smooth step from 0 at ``low`` to 1 at ``high`` (which may be the smaller of the two)."""
     t = np.clip((value - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
+    field: Field = t * t * (3 - 2 * t)
+    return field
 
 
 def _bump(x: Field, y: Field, cx: float, cy: float, sx: float, sy: float) -> Field:
@@ -508,14 +526,15 @@ def _bump(x: Field, y: Field, cx: float, cy: float, sx: float, sy: float) -> Fie
 
 
 def _over(below: np.ndarray, above: np.ndarray, cover: Field) -> np.ndarray:
-    return below + (above - below) * cover[..., None]
+    colours: Field = below + (above - below) * cover[..., None]
+    return colours
 
 
 def _lattice_noise(rng: np.random.Generator, sx: float, sy: float, x: Field, y: Field) -> Field:
     """Gaussian noise of unit variance, smoothed to sx by sy face units, at the points (x, y)."""
     side = int(2 * _LATTICE_HALF * _LATTICE_PER_UNIT)
-    noise = rng.standard_normal((side, side), dtype=np.float32)
+    noise: Field = rng.standard_normal((side, side), dtype=np.float32)
     noise = cv2.GaussianBlur(noise, (0, 0), sx * _LATTICE_PER_UNIT, sigmaY=sy * _LATTICE_PER_UNIT)
-    noise /= noise.std()
+    noise = noise / noise.std()
     columns, rows = (x + _LATTICE_HALF) * _LATTICE_PER_UNIT, (y + _LATTICE_HALF) * _LATTICE_PER_UNIT
     return cv2.remap(noise, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)

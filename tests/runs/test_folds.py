@@ -30,4 +30,4 @@ def test_workers_with_more_threads_than_cores_are_crowded(monkeypatch, cores, wo
     monkeypatch.setattr(folds, "CPU_COUNT", cores)
     monkeypatch.setattr(queue, "local_cluster", local_cluster)
     with pytest.raises(InputError, match=rf"^asked for \({workers},\), {{'crowded': {crowded}}}$"):
-        folds.train(PARAMS, dict.fromkeys("abc"), workers, None)
+        folds.train_side_by_side(PARAMS, dict.fromkeys("abc"), workers, None)

@@ -42,9 +42,7 @@ def test_a_manifest_is_read_as_it_was_written(study, tmp_path):
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"recordings": 1}'])
 def test_a_damaged_manifest_is_one_clear_error(text):
-    with pytest.raises(
-        InputError, match=r"x\.json: expected the manifest of a database.*Delete it"
-    ):
+    with pytest.raises(InputError, match=r"x\.json: expected the manifest of a database.*Delete it"):
         parts.parse(text, "x.json")
 
 
