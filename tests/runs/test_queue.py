@@ -29,6 +29,8 @@ from pipeline.storage.digests import sha256
 from tests.manifests import part_of
 from tests.tiny import shrink
 
+pytestmark = pytest.mark.whole_run  # clusters take minutes to start and stop
+
 ROOT = Path(__file__).parents[2]
 CLASSES = ["negative", "positive"]
 SUBJECTS = ["s1", "s2", "s3"]

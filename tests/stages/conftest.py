@@ -13,6 +13,15 @@ import pytest
 from tests.tiny import shrink
 
 ROOT = Path(__file__).parents[2]
+# What `make test` runs of this folder: one pipeline from raw frames to the report. `make test-all` runs everything.
+ALWAYS = {"test_the_files_are_those_of_the_contract", "test_a_second_repro_runs_nothing"}
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the tests of whole runs, which take minutes each."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and item.originalname not in ALWAYS:
+            item.add_marker(pytest.mark.whole_run)
 
 
 class Workspace:
