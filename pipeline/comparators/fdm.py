@@ -1,0 +1,61 @@
+"""FDM: facial dynamics map.
+
+Xu, Zhang, Wang 2017, doi:10.1109/TAFFC.2016.2518162, section 3.3: the flow is cut into cuboids, and each is
+represented by its principal direction, found by iteration. The paper's alignment of the faces beforehand is a setting
+of the study here, the same for all methods.
+
+Open in the paper, chosen here: the grid; vectors of length zero have no direction and are left out; where no vector
+lies within 45° of the mean of all, as when opposite ones cancel, the cuboid has no direction: (0, 0).
+"""
+
+import numpy as np
+from pydantic.dataclasses import dataclass
+
+from pipeline.comparators.parts.blocks import blocks
+from pipeline.comparators.parts.settings import STRICT, Grid3
+
+READS = "flow"
+
+HALF_ANGLE = np.pi / 4
+ITERATIONS = 50
+
+
+@dataclass(frozen=True, config=STRICT)
+class Settings:
+    """Constants of FDM."""
+
+    blocks: Grid3 = (4, 8, 8)
+
+
+def describe(flow: np.ndarray, settings: Settings) -> np.ndarray:
+    """The principal vector of each cuboid.
+
+    Parameters
+    ----------
+    flow : float32 (T, 2, H, W)
+        u right, v down, pixels.
+    settings
+
+    Returns
+    -------
+    float64 (cuboids, 2): u, v in pixels per frame; zero for a cuboid without a direction.
+    """
+    u, v = flow[:, 0].astype(float), flow[:, 1].astype(float)
+    return np.stack([_principal(u[cuboid].ravel(), v[cuboid].ravel()) for cuboid in blocks(u.shape, settings.blocks)])
+
+
+def _principal(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Mean of the vectors within 45° of the direction that this mean has: (2,) of n vectors (Algorithm 1)."""
+    vectors = np.stack([u, v])  # (2, n)
+    length = np.hypot(u, v)
+    near = length > 0
+    chosen = np.zeros_like(near)
+    for _ in range(ITERATIONS):
+        if (near == chosen).all():
+            break
+        chosen = near
+        mean = vectors[:, chosen].mean(axis=1)
+        near = (mean @ vectors >= np.cos(HALF_ANGLE) * np.hypot(*mean) * length) & (length > 0)
+        if not near.any() or not mean.any():
+            return np.zeros(2)
+    return np.asarray(vectors[:, chosen].mean(axis=1)) if chosen.any() else np.zeros(2)
