@@ -17,7 +17,7 @@ from pipeline.comparators.parts.settings import STRICT, Grid3
 READS = "flow"
 
 HALF_ANGLE = np.pi / 4
-ITERATIONS = 50
+ITERATIONS = 500
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -40,22 +40,23 @@ def describe(flow: np.ndarray, settings: Settings) -> np.ndarray:
     -------
     float64 (cuboids, 2): u, v in pixels per frame; zero for a cuboid without a direction.
     """
-    u, v = flow[:, 0].astype(float), flow[:, 1].astype(float)
-    return np.stack([_principal(u[cuboid].ravel(), v[cuboid].ravel()) for cuboid in blocks(u.shape, settings.blocks)])
+    fields = flow.swapaxes(0, 1).astype(float)  # (2, T, H, W)
+    return np.stack(
+        [_principal(fields[:, *cuboid].reshape(2, -1)) for cuboid in blocks(fields.shape[1:], settings.blocks)]
+    )
 
 
-def _principal(u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Mean of the vectors within 45° of the direction that this mean has: (2,) of n vectors (Algorithm 1)."""
-    vectors = np.stack([u, v])  # (2, n)
+def _principal(vectors: np.ndarray) -> np.ndarray:
+    """Mean of the vectors within 45° of the direction that this mean has: (2,) of n vectors (2, n) (Algorithm 1)."""
+    u, v = vectors[:, np.abs(vectors).any(axis=0)]
     length = np.hypot(u, v)
-    near = length > 0
-    chosen = np.zeros_like(near)
+    chosen, mean = np.zeros(len(u), bool), np.array([u.sum(), v.sum()])
     for _ in range(ITERATIONS):
+        near = mean[0] * u + mean[1] * v >= np.cos(HALF_ANGLE) * np.hypot(*mean) * length
+        if not near.any() or not mean.any():
+            return np.zeros(2)
+        mean = np.array([u[near].mean(), v[near].mean()])
         if (near == chosen).all():
             break
         chosen = near
-        mean = vectors[:, chosen].mean(axis=1)
-        near = (mean @ vectors >= np.cos(HALF_ANGLE) * np.hypot(*mean) * length) & (length > 0)
-        if not near.any() or not mean.any():
-            return np.zeros(2)
-    return np.asarray(vectors[:, chosen].mean(axis=1)) if chosen.any() else np.zeros(2)
+    return mean

@@ -3,7 +3,9 @@
 Ojala, Pietikäinen, Mäenpää 2002, doi:10.1109/TPAMI.2002.1017623.
 """
 
+import math
 from collections.abc import Sequence
+from functools import reduce
 from itertools import product
 
 import numpy as np
@@ -46,7 +48,7 @@ def codes(values: np.ndarray, offsets: np.ndarray, margin: Sequence[int]) -> np.
         )
     centre = _shifted(values, [0] * values.ndim, margin)
     code = np.zeros(centre.shape, int)
-    for bit, offset in enumerate(offsets):
+    for bit, offset in enumerate(offsets.tolist()):
         code |= (_interpolated(values, offset, margin) - centre >= -EQUAL).astype(int) << bit
     return code
 
@@ -63,22 +65,26 @@ def uniform_bins(points: int) -> np.ndarray:
     return np.where(is_uniform, np.cumsum(is_uniform) - 1, is_uniform.sum())
 
 
-def _interpolated(values: np.ndarray, offset: np.ndarray, margin: Sequence[int]) -> np.ndarray:
+def _interpolated(values: np.ndarray, offset: Sequence[float], margin: Sequence[int]) -> np.ndarray:
     """Values at an offset from every centre."""
-    whole = np.floor(offset).astype(int)
-    fraction = offset - whole
-    total: np.ndarray | None = None
-    for corner in product((0, 1), repeat=values.ndim):
-        weight = float(np.prod(np.where(corner, fraction, 1 - fraction)))
-        if weight:
-            term = _shifted(values, whole + corner, margin)
-            term = term if weight == 1 else weight * term
-            total = term if total is None else total + term
-    assert total is not None  # the weights sum to 1
-    return total
+    terms = [
+        _shifted(values, shift, margin) if weight == 1 else weight * _shifted(values, shift, margin)
+        for shift, weight in _corners(offset)
+    ]
+    return reduce(np.add, terms)
 
 
-def _shifted(values: np.ndarray, shift: Sequence[int] | np.ndarray, margin: Sequence[int]) -> np.ndarray:
+def _corners(offset: Sequence[float]) -> list[tuple[tuple[int, ...], float]]:
+    """The elements around an offset and their weights; along an axis without a fraction there is but one."""
+    ends = []
+    for component in offset:
+        whole = math.floor(component)
+        fraction = component - whole
+        ends.append([(whole, 1 - fraction), (whole + 1, fraction)] if fraction else [(whole, 1.0)])
+    return [(tuple(step for step, _ in corner), math.prod(weight for _, weight in corner)) for corner in product(*ends)]
+
+
+def _shifted(values: np.ndarray, shift: Sequence[int], margin: Sequence[int]) -> np.ndarray:
     """The elements that lie `shift` away from the centres."""
     return values[
         tuple(

@@ -35,10 +35,13 @@ def edges(shape: Sequence[int], grid: Sequence[int]) -> list[np.ndarray]:
                 f"expected a grid of 1 to {length} blocks over the {length} {axis} that can be described, "
                 f"found {parts}; choose a coarser grid, smaller radii or larger clips"
             )
-    return [
-        np.floor(np.arange(parts + 1) * length / parts + 0.5).astype(int)
-        for length, parts in zip(shape, grid, strict=True)
-    ]
+    return [_symmetric(length, parts) for length, parts in zip(shape, grid, strict=True)]
+
+
+def _symmetric(length: int, parts: int) -> np.ndarray:
+    """Rounded multiples of length / parts, mirrored about the middle, where halves would all be rounded one way."""
+    first_half = np.floor(np.arange(parts // 2 + 1) * length / parts + 0.5).astype(int)
+    return np.concatenate([first_half, length - first_half[: (parts + 1) // 2][::-1]])
 
 
 def blocks(shape: Sequence[int], grid: Sequence[int]) -> Iterator[tuple[slice, ...]]:

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.comparators.parts import binary_patterns
-from pipeline.comparators.parts.blocks import blocks, histograms
+from pipeline.comparators.parts.blocks import blocks, normalised
 
-POINTS = 8
-"""Neighbours in the picture of a projection and time; its 256 patterns fall into the 59 bins of `u2`."""
+NEIGHBOURS = binary_patterns.circle(8)[:, ::-1]
+"""In the picture of a projection and time, (time, space): P = 8, R = 1."""
+BINS = binary_patterns.uniform_bins(8)
+"""Their 256 patterns fall into 59 bins."""
 
 
 def differences(grey: np.ndarray) -> np.ndarray:
@@ -63,12 +65,10 @@ def _shape(projection: np.ndarray, mask: int) -> np.ndarray:
     neighbours = [(0, step) for step in range(-half, half + 1) if step]
     codes = binary_patterns.codes(projection, np.array(neighbours, float), margin=(0, half))
     # Every frame has as many codes, so that the histogram of all is the average.
-    return histograms(codes, (1, 1), 2 ** (mask - 1)).ravel()
+    return normalised(np.bincount(codes.ravel(), minlength=2 ** (mask - 1)))
 
 
 def _motion(projection: np.ndarray) -> np.ndarray:
-    """Uniform patterns, P = 8 and R = 1, of the picture whose rows are the projections of all frames: (59,)."""
-    circle = binary_patterns.circle(POINTS)
-    codes = binary_patterns.codes(projection, circle[:, ::-1], margin=(1, 1))  # (time, space)
-    bins = binary_patterns.uniform_bins(POINTS)
-    return histograms(bins[codes], (1, 1), int(bins.max()) + 1).ravel()
+    """Uniform patterns of the picture whose rows are the projections of all frames: (59,)."""
+    codes = binary_patterns.codes(projection, NEIGHBOURS, margin=(1, 1))
+    return normalised(np.bincount(BINS[codes].ravel(), minlength=int(BINS.max()) + 1))

@@ -27,6 +27,7 @@ def decompose(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if matrix.shape[0] < matrix.shape[1]:
         low_rank, sparse = decompose(matrix.T)
         return low_rank.T, sparse.T
+    matrix = np.ascontiguousarray(matrix)  # the layout of the products below, so that sums of both are fast
     size = np.linalg.norm(matrix)
     sparse = np.zeros_like(matrix)
     if size == 0:
