@@ -53,7 +53,7 @@ def _principal(vectors: np.ndarray) -> np.ndarray:
     chosen, mean = np.zeros(len(u), bool), np.array([u.sum(), v.sum()])
     for _ in range(ITERATIONS):
         near = mean[0] * u + mean[1] * v >= np.cos(HALF_ANGLE) * np.hypot(*mean) * length
-        if not near.any() or not mean.any():
+        if not near.any():
             return np.zeros(2)
         mean = np.array([u[near].mean(), v[near].mean()])
         if (near == chosen).all():

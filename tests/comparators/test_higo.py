@@ -60,6 +60,12 @@ def test_ramps_vote_for_their_direction():
                 assert (histograms[..., expected] == 1).all()
 
 
+def test_colours_of_one_luma_are_no_gradient():
+    where = np.random.default_rng(0).integers(2, size=(8, 20, 20))
+    frames = np.array([[35, 160, 154], [50, 151, 161]], np.uint8)[where]
+    assert (higo(frames) == 0).all()
+
+
 def test_planes_are_a_setting(grey_frames):
     np.testing.assert_array_equal(higo(grey_frames, planes=("yt", "xy"))[..., 1, :], higo(grey_frames)[..., 0, :])
 

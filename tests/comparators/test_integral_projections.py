@@ -58,6 +58,15 @@ def test_the_sign_of_the_difference_changes_nothing(grey_frames):
     np.testing.assert_array_equal(stlbp_ip(opposite.astype(np.uint8)), stlbp_ip(frames))
 
 
+def test_the_difference_is_to_the_first_frame(grey_frames):
+    # So that the order of the later frames does not matter to what is averaged over them.
+    shuffled = grey_frames[[0, 7, 3, 9, 1, 2, 11, 5, 4, 10, 8, 6]]
+    for found, expected in zip(parts(stlbp_ip(shuffled))[:2], parts(stlbp_ip(grey_frames))[:2], strict=True):
+        np.testing.assert_array_equal(found, expected)
+    volume = grey_frames[..., 0].astype(float)
+    np.testing.assert_array_equal(integral_projections.differences(volume), np.abs(volume[1:] - volume[0]))
+
+
 def test_shape_is_the_average_over_frames_of_patterns_of_the_mean_over_an_axis():
     motion = np.random.default_rng(0).uniform(size=(6, 10, 14))
     along_rows, along_columns, *_ = parts(integral_projections.patterns(motion, (1, 1), MASK)[0])

@@ -13,7 +13,7 @@ def clips():
     rng = np.random.default_rng(0)
     labels = np.repeat(["anger", "joy", "fear"], [9, 6, 5])
     features = rng.normal(size=(20, 30))
-    features[:, ::3] += np.arange(10) * 0.4 * (labels == "joy")[:, None]
+    features[:, ::3] += np.arange(10) * 0.5 * (labels == "joy")[:, None]
     return features, labels
 
 
@@ -64,11 +64,16 @@ def test_a_share_is_kept_and_at_least_one(clips):
     np.testing.assert_array_equal(laplacian_score.select(features, labels, 1.0), np.arange(30))
 
 
-def test_distlbp_rip_chooses_in_the_fold(clips):
-    features, labels = clips
-    subjects = np.tile(["s1", "s2", "s3", "s4"], 5)
-    chosen = laplacian_score.select(features[:15], labels[:15], 0.2)
-    np.testing.assert_array_equal(
-        comparators.classify("distlbp_rip", features[:15], labels[:15], subjects[:15], features[15:], kept=0.2),
-        classifier.classify(features[:15, chosen], labels[:15], subjects[:15], features[15:, chosen]),
-    )
+def test_distlbp_rip_chooses_in_the_fold():
+    rng = np.random.default_rng(2)
+    labels = np.tile(["joy", "fear"], 16)
+    subjects = np.repeat(["s1", "s2", "s3", "s4"], 8)
+    features, test = rng.normal(size=(32, 30)), rng.normal(size=(60, 30))
+    features[labels == "joy", ::3] += np.arange(10) / 6
+    predicted = []
+    for kept in (0.1, 0.5):
+        chosen = laplacian_score.select(features, labels, kept)
+        predicted.append(comparators.classify("distlbp_rip", features, labels, subjects, test, kept=kept))
+        expected = classifier.classify(features[:, chosen], labels, subjects, test[:, chosen])
+        np.testing.assert_array_equal(predicted[-1], expected)
+    assert (predicted[0] != predicted[1]).any()
