@@ -160,7 +160,7 @@ def test_flow_is_finite_and_has_two_components(name, grey_frames, flow):
     ],
 )
 def test_a_grid_larger_than_the_clip_is_refused(name, settings, grey_frames, flow):
-    with pytest.raises(InputError, match=r"expected a grid of 1 to \d+ blocks over the \d+ (frames|rows|columns|elem)"):
+    with pytest.raises(InputError, match=r"expected a grid of 1 to \d+ blocks over the \d+ (frames|rows|columns)"):
         describe(name, clip_for(name, grey_frames, flow), **settings)
 
 

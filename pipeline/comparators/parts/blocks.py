@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.errors import InputError
 
-AXES = {1: ("elements",), 2: ("rows", "columns"), 3: ("frames", "rows", "columns")}
+AXES = {1: ("frames",), 2: ("rows", "columns"), 3: ("frames", "rows", "columns")}
 
 
 def edges(shape: Sequence[int], grid: Sequence[int]) -> list[np.ndarray]:
