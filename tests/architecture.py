@@ -48,7 +48,7 @@ RULE: dict[str, tuple[str, ...]] = {
 
 SHARED = {
     "flow": ("estimators", "extraction", "known_motion"),
-    "comparators": ("blocks", "classifier"),
+    "comparators": ("learnt", "parts"),
 }
 """Modules for everybody in a room whose other modules and folders are methods, none of which may import another."""
 

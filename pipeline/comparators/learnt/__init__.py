@@ -1,0 +1,1 @@
+"""What is learnt inside a fold, from its training clips alone."""
