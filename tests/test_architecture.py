@@ -45,7 +45,7 @@ def test_the_rule_goes_in_no_circle():
         ("flow.dis.estimator", "flow.farneback.estimator", False),
         ("flow.flownet2.estimator", "flow.flownet2.network", True),
         ("flow.extraction", "flow.dis.estimator", False),
-        ("comparators.hoof", "comparators.blocks", True),
+        ("comparators.hoof", "comparators.parts.blocks", True),
         ("comparators.hoof", "comparators.lbp_top", False),
         ("adoption.adopt", "runs.folds", False),
         ("__main__", "adoption.adopt", True),

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import numpy as np
-from sklearn.model_selection import LeaveOneGroupOut  # type: ignore[import-untyped]
-from sklearn.preprocessing import StandardScaler  # type: ignore[import-untyped]
-from sklearn.svm import SVC  # type: ignore[import-untyped]
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from sklearn.model_selection import LeaveOneGroupOut
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits
 
 COSTS = tuple(2.0**power for power in range(-8, 7, 2))
 """C of the machine, in steps of 4; one of them is chosen inside the fold."""

@@ -12,11 +12,11 @@ regression of N unknowns, and what remains is a smooth convex function of as man
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize  # type: ignore[import-untyped]
-from sklearn.metrics.pairwise import additive_chi2_kernel  # type: ignore[import-untyped]
-from sklearn.model_selection import GroupKFold  # type: ignore[import-untyped]
-from sklearn.utils.class_weight import compute_sample_weight  # type: ignore[import-untyped]
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from scipy.optimize import minimize
+from sklearn.metrics.pairwise import additive_chi2_kernel
+from sklearn.model_selection import GroupKFold
+from sklearn.utils.class_weight import compute_sample_weight
+from threadpoolctl import threadpool_limits
 
 SHARES = tuple(2.0**-power for power in range(1, 7))
 """μ as shares of the smallest μ with which no group is left, in the order in which they are tried; one of them is

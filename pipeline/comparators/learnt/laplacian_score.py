@@ -4,7 +4,7 @@ He, Cai, Niyogi 2005, Laplacian Score for Feature Selection, NIPS 18.
 """
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 
 def same_class(labels: np.ndarray) -> np.ndarray:

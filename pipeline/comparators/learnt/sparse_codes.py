@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from sklearn.decomposition import MiniBatchDictionaryLearning, SparseCoder  # type: ignore[import-untyped]
-from sklearn.exceptions import ConvergenceWarning  # type: ignore[import-untyped]
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from sklearn.decomposition import MiniBatchDictionaryLearning, SparseCoder
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
 
 
 def learn(rows: np.ndarray, atoms: int, sparsity: float, seed: int) -> np.ndarray:

@@ -5,7 +5,7 @@ augmented Lagrange multiplier of Lin, Chen, Ma 2010, arXiv:1009.5055 (Algorithm 
 """
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 GROWTH = 1.5
 TOLERANCE = 1e-7
