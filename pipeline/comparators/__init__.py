@@ -124,8 +124,6 @@ def classify(
         raise InputError(f"{name}: found no clips to train with; a fold needs at least two subjects")
     if not (np.isfinite(features).all() and np.isfinite(test).all()):
         raise InputError(f"{name}: expected finite features, found NaN or infinity; describe the clips again")
-    if len(np.unique(labels)) == 1:
-        return np.repeat(labels[:1], len(test))
     if hasattr(method, "classify"):
         return np.asarray(method.classify(features, labels, subjects, test, chosen, class_weight))
     # Imported here, because describing clips needs no scikit-learn, which takes a second to load.

@@ -53,13 +53,17 @@ def test_more_atoms_than_rows_and_rows_of_zeros_are_no_fault():
 
 def test_sparse_mdmo_pools_codes_of_a_dictionary_of_training_clips():
     rng = np.random.default_rng(5)
-    labels = np.tile(["joy", "fear"], 12)
-    features = rng.normal(size=(24, 5, 6)) + (labels == "joy")[:, None, None] * 0.4
-    subjects = np.repeat(["s1", "s2", "s3", "s4"], 6)
-    fold = (features[:18], labels[:18], subjects[:18], features[18:])
-    dictionary = sparse_codes.learn(features[:18].reshape(-1, 6), 7, 0.15, seed=3)
-    pooled = np.stack([sparse_codes.encode(clip, dictionary, 0.15).mean(axis=0) for clip in features])
-    np.testing.assert_array_equal(
-        comparators.classify("sparse_mdmo", *fold, atoms=7, sparsity=0.15, seed=3),
-        classifier.classify(pooled[:18], labels[:18], subjects[:18], pooled[18:]),
-    )
+    labels, subjects = np.tile(["joy", "fear"], 10), np.repeat(["s1", "s2", "s3", "s4"], 5)
+    features, test = rng.normal(size=(20, 3, 6)), rng.normal(size=(60, 3, 6))
+    features[labels == "joy", :, :2] += 0.8
+    predicted = []
+    for seed in (0, 3):
+        dictionary = sparse_codes.learn(features.reshape(-1, 6), 7, 0.15, seed)
+        train, held_out = (
+            np.stack([sparse_codes.encode(clip, dictionary, 0.15).mean(axis=0) for clip in clips])
+            for clips in (features, test)
+        )
+        settings = {"atoms": 7, "sparsity": 0.15, "seed": seed}
+        predicted.append(comparators.classify("sparse_mdmo", features, labels, subjects, test, **settings))
+        np.testing.assert_array_equal(predicted[-1], classifier.classify(train, labels, subjects, held_out))
+    assert (predicted[0] != predicted[1]).any()

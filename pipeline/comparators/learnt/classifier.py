@@ -26,7 +26,7 @@ def classify(
     features : float (N, ...)
         Of the training clips, finite.
     labels, subjects : (N,)
-        Of the training clips; at least two classes.
+        Of the training clips.
     test : float (M, ...)
         Features of the test clips.
     class_weight

@@ -101,7 +101,7 @@ def classify(
     features : float (N, G, D)
         Histograms of the training clips, by group; finite, not negative.
     labels, subjects : (N,)
-        Of the training clips; at least two classes.
+        Of the training clips.
     test : float (M, G, D)
         Of the test clips.
     class_weight
