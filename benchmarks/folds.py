@@ -32,7 +32,7 @@ from pipeline.device import resolve_device
 settings = params.load_params(paths.PARAMS)
 classes = json.loads(paths.classes(settings.dataset).read_text())
 clips = list(tables.read(paths.clips(settings.dataset))["clip"])
-flow = fold.read_flow(parts.read(paths.parts(settings.dataset), list(settings.databases)), clips)
+flow = fold.read_flow(parts.read(paths.manifests(settings.dataset, settings.databases)), clips)
 begin = time.perf_counter()
 for subject in settings.subjects:
     split = tables.read(paths.split(settings.dataset, subject))

@@ -38,7 +38,7 @@ def main(subjects: tuple[str, ...], seed: int) -> None:
     device = resolve_device(params.runtime.device)
     training.fix_arithmetic(params.train.threads)
     table = tables.read(paths.clips(params.dataset))
-    flow = fold.read_flow(parts.read(paths.parts(params.dataset), list(params.databases)), list(table["clip"]))
+    flow = fold.read_flow(parts.read(paths.manifests(params.dataset, params.databases)), list(table["clip"]))
     classes = json.loads(paths.classes(params.dataset).read_text())
     labels = torch.tensor([classes.index(label) for label in table["label"]])
     tested = torch.from_numpy(table["subject"].isin(subjects).to_numpy())

@@ -3,6 +3,7 @@
 All paths are relative to the root of the checkout, which is where DVC runs every stage.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
@@ -59,6 +60,11 @@ def parts(dataset: str) -> Path:
 def part(dataset: str, database: str) -> Path:
     """Manifest of one database."""
     return parts(dataset) / f"{database}.json"
+
+
+def manifests(dataset: str, databases: Iterable[str]) -> list[Path]:
+    """Manifests of the databases that a dataset is made of."""
+    return [part(dataset, database) for database in databases]
 
 
 def clips(dataset: str) -> Path:

@@ -24,7 +24,7 @@ def main() -> None:
     sources = Sources(
         clips=paths.clips(name),
         classes=paths.classes(name),
-        parts=parts.read(paths.parts(name), list(params.databases)),
+        parts=parts.read(paths.manifests(name, params.databases)),
         networks={subject: paths.model(name, subject) for subject in params.folds},
         curves={subject: paths.curve(name, subject) for subject in params.folds},
         predictions=paths.predictions(name),

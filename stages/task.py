@@ -20,7 +20,7 @@ def main() -> None:
     """The clips of all databases of the study in the classes of its task."""
     params = load_params(paths.PARAMS)
     name = params.dataset
-    members = parts.read(paths.parts(name), list(params.databases))
+    members = parts.read(paths.manifests(name, params.databases))
     recordings = {part.database: tables.read(Path(part.recordings.path)) for part in members}
     profiles = {database: profile_of(database, params.synthesize.layout) for database in params.databases}
     task = make_task(recordings, profiles, params.classes)
@@ -39,7 +39,7 @@ def main() -> None:
             # the others stay as they are, and `held_out` can grow without training any fold twice.
             split = loso.split(task.clips, subject)
             split = split if subject in params.folds else split[:0]
-            split.to_csv(splits / f"{subject}.csv", index=False)
+            split.to_csv(splits / paths.split(name, subject).name, index=False)
     click.echo(f"{name}: {len(task.clips)} clips of {len(params.subjects)} subjects")
 
 

@@ -25,7 +25,7 @@ def main(subject: str) -> None:
         click.echo(f"train: {subject} is not in held_out, nothing to train")
         flow = fold.NO_FLOW
     else:
-        flow = fold.read_flow(parts.read(paths.parts(name), list(params.databases)), list(split["clip"]))
+        flow = fold.read_flow(parts.read(paths.manifests(name, params.databases)), list(split["clip"]))
     device = resolve_device(params.runtime.device)
     targets = [paths.model(name, subject), paths.fold(name, subject), paths.curve(name, subject)]
     with (

@@ -69,6 +69,9 @@ def read_flow(parts: Sequence[Part], clips: Sequence[str], locate: Callable[[Fil
     InputError
         A file is missing or damaged, or has no such clip; or databases had their flow estimated in different ways.
     """
+    if strangers := [clip for clip in clips if not any(clip.startswith(part.prefix) for part in parts)]:
+        named = ", ".join(part.database for part in parts)
+        raise InputError(f"expected clips of {named}, found {', '.join(strangers[:5])}. Run `dvc repro`.")
     fields = torch.empty(0, dtype=torch.float16)
     estimators: list[dict[str, Any]] = []
     for part in parts:

@@ -5,7 +5,7 @@ these files with their hashes, so that whatever depends on a manifest depends on
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -95,8 +95,8 @@ def parse(text: str, source: str) -> Part:
         ) from error
 
 
-def read(folder: Path, databases: Sequence[str]) -> list[Part]:
-    """The parts of a study from their manifests `<database>.json` in a folder, in the order of `databases`.
+def read(manifests: Iterable[Path]) -> list[Part]:
+    """The parts of a study from the manifests of its databases, in their order.
 
     Raises
     ------
@@ -104,10 +104,9 @@ def read(folder: Path, databases: Sequence[str]) -> list[Part]:
         A manifest is missing or damaged.
     """
     parts = []
-    for database in databases:
-        path = folder / f"{database}.json"
+    for path in manifests:
         if not path.is_file():
-            raise InputError(f"{path}: expected the manifest of {database}, found no such file. Run `dvc repro`.")
+            raise InputError(f"{path}: expected the manifest of a database, found no such file. Run `dvc repro`.")
         parts.append(parse(path.read_text(encoding="utf-8"), str(path)))
     return parts
 

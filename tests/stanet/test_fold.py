@@ -15,6 +15,8 @@ from pipeline.learning.checkpoint import Checkpoint
 from pipeline.params import load_params
 from pipeline.stanet import fold, trained
 from pipeline.stanet.fold import Flow
+from pipeline.storage import clip_store
+from tests.manifests import part_of
 from tests.tiny import shrink
 
 ROOT = Path(__file__).parents[2]
@@ -91,6 +93,26 @@ def test_the_curve_shows_the_loss_and_what_it_is_made_of(params, attention):
     assert list(curve["epoch"]) == [1, 2]
     np.testing.assert_allclose(curve["loss"], curve["cross_entropy"] + 1e-3 * curve["mask_l1"], rtol=1e-5)
     assert (curve["mask_l1"] > 0).all() == attention and (curve["mask_l1"] == 0).all() != attention
+
+
+def test_the_flow_of_several_databases_is_read_by_the_names_of_the_study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    members = []
+    for number, database in enumerate(("casme2", "smic")):
+        fields = [np.full((3, 2, 8, 8), 10 * number + clip, np.float16) for clip in range(2)]
+        clip_store.write_stack(Path(f"{database}.h5"), "flow", ["a/0", "a/1"], fields, {"method": "dis"})
+        members.append(part_of(Path(f"{database}.h5"), prefix=f"{database}-"))
+    clips = ["smic-a/1", "casme2-a/0", "smic-a/0"]
+    found = fold.read_flow(members, clips)
+    assert found.clips == tuple(clips) and found.estimator == {"method": "dis"}
+    assert found.fields[:, 0, 0, 0, 0].tolist() == [11, 0, 10]
+    with pytest.raises(InputError, match="expected clips of table, table, found a/0"):
+        fold.read_flow(members, ["smic-a/1", "a/0"])
+    with pytest.raises(InputError, match="expected 1 clips, but 1 of them are not among"):
+        fold.read_flow(members, ["smic-b/1"])
+    clip_store.write_stack(Path("other.h5"), "flow", ["a/0"], fields[:1], {"method": "farneback"})
+    with pytest.raises(InputError, match="flow that was estimated in one way"):
+        fold.read_flow([members[0], part_of(Path("other.h5"), prefix="other-")], ["casme2-a/0", "other-a/0"])
 
 
 def test_a_fold_that_is_not_wanted_has_tables_without_rows_and_no_network(params, tmp_path):

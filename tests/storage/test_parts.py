@@ -35,9 +35,9 @@ def test_a_manifest_is_read_as_it_was_written(study, tmp_path):
     (tmp_path / "parts").mkdir()
     for name, part in zip(("casme2", "smic"), study, strict=True):
         (tmp_path / f"parts/{name}.json").write_text(parts.as_text(part))
-    assert parts.read(tmp_path / "parts", ["casme2", "smic"]) == study
-    with pytest.raises(InputError, match=r"samm\.json: expected the manifest of samm, found no such file"):
-        parts.read(tmp_path / "parts", ["samm"])
+    assert parts.read(tmp_path / f"parts/{name}.json" for name in ("casme2", "smic")) == study
+    with pytest.raises(InputError, match=r"samm\.json: expected the manifest of a database, found no such file"):
+        parts.read([tmp_path / "parts/samm.json"])
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"recordings": 1}'])
