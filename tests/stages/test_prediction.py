@@ -244,7 +244,7 @@ def test_a_picture_that_cannot_be_drawn_leaves_the_folder_as_it_was(study, tmp_p
     def fail(*_):
         raise MemoryError
 
-    monkeypatch.setattr(prediction.figures, "write", fail)
+    monkeypatch.setattr(prediction.drawing, "write", fail)
     with pytest.raises(MemoryError):
         prediction.predict(first(study).clip, picture=tmp_path / "empty.png")
     assert list(tmp_path.iterdir()) == []
