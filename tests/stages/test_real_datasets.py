@@ -193,7 +193,7 @@ def test_a_clip_without_a_face_is_named_with_a_picture_and_takes_a_box_by_hand(r
     assert "; 2 are not right:" in output and "Traceback" not in output
     for row in (first, second):
         picture = f"inspect/smic/faces/{row['clip'].replace('/', '_')}.png"
-        assert f"{row['clip']}: no face found in its onset frame (224 x 224 px, see {picture})" in output
+        assert f"{row['clip']}: no face found in its onset frame (224 x 224 px), see {picture}" in output
         assert cv2.imread(str(workspace.root / picture)).shape == (224, 224, 3)
     assert workspace.run("git", "status", "--porcelain", "--ignored", "inspect").startswith("!! inspect/")
     boxes = f"{{{first['clip']}: [10, 20, 100, 90], {second['clip']}: [150, 0, 100, 100]}}"
