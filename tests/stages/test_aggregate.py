@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 def test_names_that_look_like_numbers_or_empty_cells_stay_text(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", tmp_path)
-    shrink(tmp_path / "params.yaml", {"dataset": "table", "raw": "/data/table", "subjects": ["007", "NA"]})
+    shrink(tmp_path / "params.yaml", {"dataset": "table", "subjects": ["007", "NA"]})
     for folder in ("data/table", "results/table/folds"):
         Path(folder).mkdir(parents=True)
     clips = pd.DataFrame({"clip": ["0071", "0072"], "subject": ["007", "NA"], "label": ["02", "null"]})
