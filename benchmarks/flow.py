@@ -42,6 +42,8 @@ SYNTHETIC = {
     "frames": (20, 24),
     "amplitude": (1.0, 3.0),
     "drift": 1.0,
+    "rotation": 0.0,
+    "scale": 0.0,
     "noise": 1.0,
     "flicker": 0.01,
 }
@@ -165,7 +167,7 @@ def synthetic_clips(folder: Path, step: int) -> tuple[list[np.ndarray], list[np.
             for name, clip in episodes.items():
                 files = list(frame_files.numbered(folder / "Cropped" / subject / name).values())
                 clips.append(np.stack([frame_files.read(file) for file in files[::step]]))
-                motion = [clip[key][()] for key in ("basis", "profile", "drift")]
+                motion = [clip[key][()] for key in ("basis", "profile", "head")]
                 flows.append(np.stack([true_flow(*motion, i, i + step) for i in range(0, len(files) - step, step)]))
                 masks.append(clip["moving"][()])
     return clips, flows, masks

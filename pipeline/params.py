@@ -61,6 +61,8 @@ class Synthesize:
     frames: tuple[Positive, Positive]
     amplitude: tuple[NotNegative, NotNegative]
     drift: NotNegative
+    rotation: NotNegative
+    scale: NotNegative
     noise: NotNegative
     flicker: NotNegative
     layout: Annotated[str, _one_of(LAYOUTS)]

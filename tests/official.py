@@ -21,6 +21,8 @@ TINY = {
     "frames": (3, 4),
     "amplitude": (1.0, 3.0),
     "drift": 1.0,
+    "rotation": 1.0,
+    "scale": 0.5,
     "noise": 1.0,
     "flicker": 0.01,
 }

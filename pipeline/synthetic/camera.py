@@ -10,7 +10,7 @@ from pipeline.synthetic.face import HALF_HEIGHT, Face, paint
 from pipeline.synthetic.motion import Motion, expression_at, first_frame_positions
 
 REFERENCE_SIZE = 192
-"""Shorter side, in pixels, at which amplitude, drift and the moving threshold are given: the size the network sees."""
+"""Shorter side, in pixels, at which all motion and the moving threshold are given: the size the network sees."""
 
 FRAMING = 0.02
 """Largest shift of a face from the centre of its frame, in face units, and largest deviation of its zoom from 1."""
@@ -26,6 +26,10 @@ class Camera:
     """Columns of a frame."""
     drift: float
     """Farthest that the head gets from where it was at the onset, pixels at the reference size."""
+    rotation: float
+    """Farthest that the head's turning in the picture plane moves the edge of the face, in the same pixels."""
+    scale: float
+    """Farthest that the head's coming closer or going away moves the edge of the face, in the same pixels."""
     noise: float
     """Standard deviation of the noise of every pixel, grey levels."""
     flicker: float
@@ -37,14 +41,14 @@ class Camera:
         return min(self.height, self.width) / REFERENCE_SIZE
 
     @property
-    def scale(self) -> float:
+    def unit(self) -> float:
         """Pixels per face unit."""
         return min(self.width / 2, self.height / 2 / HALF_HEIGHT)
 
     @property
     def supersampling(self) -> int:
         """How much finer than a frame the face is painted; less in large frames, which would take a gigabyte."""
-        return 3 if self.scale < 160 else 2
+        return 3 if self.unit < 160 else 2
 
 
 @dataclass(frozen=True)
@@ -62,13 +66,16 @@ def portrait(face: Face, camera: Camera, amplitude: float) -> Portrait:
 
     `amplitude` is the largest displacement by an expression, pixels at the reference size.
     """
-    reach = (camera.drift + 2 * amplitude) * camera.pixel + 2 * FRAMING * max(camera.height, camera.width)
+    # A turn or a change of scale moves a corner of the frame farther than the edge of the face.
+    corner = np.hypot(camera.height, camera.width) / (REFERENCE_SIZE * camera.pixel)
+    farthest = camera.drift + (camera.rotation + camera.scale) * corner + 2 * amplitude
+    reach = farthest * camera.pixel + 2 * FRAMING * max(camera.height, camera.width)
     margin = int(np.ceil(reach)) + 2
     k = camera.supersampling
 
     def axis(length: int) -> np.ndarray:
         position = (np.arange(k * (length + 2 * margin)) + 0.5) / k - margin - length / 2
-        return (position / camera.scale).astype(np.float32)
+        return (position / camera.unit).astype(np.float32)
 
     x, y = np.meshgrid(axis(camera.width), axis(camera.height))
     picture = paint(face, x, y)[..., ::-1]
@@ -90,9 +97,9 @@ def film(
     offset = size / 2 + portrait.margin - ((size - 1) / 2 + motion.shift) / motion.zoom
     basis = motion.basis.astype(np.float32)
     position = None
-    for profile, drift in zip(motion.profile, motion.drift, strict=True):
+    for profile, head in zip(motion.profile, motion.head, strict=True):
         expression = expression_at(basis, profile)
-        position = first_frame_positions(expression, drift, position)
+        position = first_frame_positions(expression, head, position)
         # From pixels of the first frame to pixels of the portrait, whose pixel centres are half a pixel off.
         column, row = camera.supersampling * (position / motion.zoom + offset[:, None, None]) - 0.5
         frame: np.ndarray = cv2.remap(portrait.picture, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

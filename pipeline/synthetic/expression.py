@@ -1,9 +1,9 @@
-"""An expression as a subject shows it in one clip: its action units, when they move how far, the drift of the head."""
+"""An expression as a subject shows it in one clip: its action units, when they move how far, the motion of the head."""
 
 import numpy as np
 
 from pipeline.synthetic.action_units import draw_expression, time_course, unit_displacement
-from pipeline.synthetic.camera import FRAMING, Camera
+from pipeline.synthetic.camera import FRAMING, REFERENCE_SIZE, Camera
 from pipeline.synthetic.face import Face, landmarks
 from pipeline.synthetic.motion import Motion
 
@@ -15,6 +15,7 @@ def draw_motion(
     amplitude: tuple[float, float],
     camera: Camera,
     rng: np.random.Generator,
+    head_rng: np.random.Generator,
 ) -> Motion:
     """Draw the motion of one clip.
 
@@ -29,13 +30,15 @@ def draw_motion(
     amplitude
         Smallest and largest peak displacement by the strongest action unit, pixels at the reference size.
     camera
-        What films it: the size of the frames and how far the head may drift.
+        What films it: the size of the frames and how far the head may move.
     rng
-        Source of everything that is drawn.
+        Source of everything that is drawn, but for the head's turns and changes of scale.
+    head_rng
+        Source of these: what they are changes nothing else.
     """
     zoom = 1 + rng.uniform(-FRAMING, FRAMING)
-    shift = (rng.uniform(-FRAMING, FRAMING, 2) * camera.scale).astype(np.float32)
-    scale = camera.scale * zoom
+    shift = (rng.uniform(-FRAMING, FRAMING, 2) * camera.unit).astype(np.float32)
+    scale = camera.unit * zoom
     centre = (camera.width - 1) / 2 + shift[0], (camera.height - 1) / 2 + shift[1]
     points = {name: (centre[0] + scale * x, centre[1] + scale * y) for name, (x, y) in landmarks(face).items()}
 
@@ -59,20 +62,33 @@ def draw_motion(
         units=units,
         basis=np.stack(basis),
         profile=(relative * peak_px).astype(np.float32),
-        drift=_draw_drift(n_frames, camera, rng),
+        head=_head(_draw_path(n_frames, 2, camera.drift, camera, rng), centre, camera, head_rng),
         shift=shift,
         zoom=zoom,
         apex=int(relative.sum(1).argmax()),
     )
 
 
-def _draw_drift(n_frames: int, camera: Camera, rng: np.random.Generator) -> np.ndarray:
-    """A smooth path from (0, 0): float32 (n_frames, 2), never farther than `camera.drift` away."""
+def _head(drift: np.ndarray, centre: tuple[float, float], camera: Camera, rng: np.random.Generator) -> np.ndarray:
+    """The affine map of the head in each frame: float32 (n_frames, 2, 3), pixels; the identity in the first.
+
+    It turns and resizes the face about its `centre` (x, y) by smooth random amounts, and shifts it by `drift`.
+    """
+    edge = REFERENCE_SIZE / 2 * camera.pixel  # of the face, from its centre
+    turn = _draw_path(len(drift), 1, camera.rotation, camera, rng)[:, 0] / edge  # radians
+    growth = _draw_path(len(drift), 1, camera.scale, camera, rng)[:, 0] / edge
+    linear = (1 + growth) * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])  # (2, 2, n_frames)
+    shift = drift + (centre - np.einsum("rcn,c->nr", linear, centre))
+    return np.concatenate([linear.transpose(2, 0, 1), shift[:, :, None]], axis=2).astype(np.float32)
+
+
+def _draw_path(n_frames: int, dimensions: int, farthest: float, camera: Camera, rng: np.random.Generator) -> np.ndarray:
+    """A smooth path from 0, never farther than `farthest` (at the reference size) away: (n_frames, dimensions), pixels."""
     t = np.linspace(0, 1, n_frames)[:, None]
-    path = np.zeros((n_frames, 2))
+    path = np.zeros((n_frames, dimensions))
     for turns in (0.5, 1.0, 1.5):
-        phase = rng.uniform(0, 2 * np.pi, 2)
-        path += rng.normal(0, 1 / turns, 2) * (np.sin(2 * np.pi * turns * t + phase) - np.sin(phase))
-    extent = rng.uniform(0.4, 1.0) * camera.drift * camera.pixel
-    drawn: np.ndarray = path * extent / np.hypot(*path.T).max()
-    return drawn.astype(np.float32)
+        phase = rng.uniform(0, 2 * np.pi, dimensions)
+        path += rng.normal(0, 1 / turns, dimensions) * (np.sin(2 * np.pi * turns * t + phase) - np.sin(phase))
+    extent = rng.uniform(0.4, 1.0) * farthest * camera.pixel
+    drawn: np.ndarray = path * extent / np.abs(np.hypot.reduce(path, axis=1)).max()
+    return drawn

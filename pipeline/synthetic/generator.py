@@ -24,7 +24,7 @@ MAX_AMPLITUDE = 4.0
 """Largest amplitude, pixels at the reference size, at which no combination of action units folds the skin over."""
 
 # First word of each kind of random stream; the second is the subject.
-_PLAN, _SUBJECT, _CLIP = range(3)
+_PLAN, _SUBJECT, _CLIP, _HEAD = range(4)
 
 
 def write_tree(
@@ -38,6 +38,8 @@ def write_tree(
     frames: tuple[int, int],
     amplitude: tuple[float, float],
     drift: float,
+    rotation: float,
+    scale: float,
     noise: float,
     flicker: float,
     layout: str = "casme2",
@@ -64,6 +66,10 @@ def write_tree(
         shorter side is 192; up to `MAX_AMPLITUDE`.
     drift
         Farthest that the head gets from where it was at the onset, in the same pixels.
+    rotation, scale
+        Farthest that the head's turning in the picture plane, and its coming closer or going away, move the edge of the
+        face (half of 192 px from its centre), in the same pixels. 0: the head only drifts, with the frames of a version
+        that knew nothing else.
     noise
         Standard deviation of the camera's noise, grey levels.
     flicker
@@ -98,11 +104,15 @@ def write_tree(
         f"(smallest, largest) with 0 <= smallest <= largest <= {MAX_AMPLITUDE}",
     )
     _require(0 <= drift <= 16, "drift", drift, "0 to 16")
+    _require(0 <= rotation <= 16, "rotation", rotation, "0 to 16")
+    _require(0 <= scale <= 16, "scale", scale, "0 to 16")
     _require(0 <= noise <= 64, "noise", noise, "0 to 64")
     _require(0 <= flicker <= 0.3, "flicker", flicker, "0 to 0.3")
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder}: expected an empty folder, found {next(folder.iterdir()).name} in it")
-    camera = Camera(height=height, width=width, drift=drift, noise=noise, flicker=flicker)
+    camera = Camera(
+        height=height, width=width, drift=drift, rotation=rotation, scale=scale, noise=noise, flicker=flicker
+    )
     plan = draw_plan(_stream(seed, _PLAN), subjects, clips, frames, written)
     return _write(folder, seed, plan, amplitude, camera, written)
 
@@ -132,7 +142,8 @@ def _write(
                 face = draw_subject(_stream(seed, _SUBJECT, subject))
                 painted = portrait(face, camera, amplitude[1])
             rng = _stream(seed, _CLIP, subject, index)
-            motion = draw_motion(clip.label, clip.n_frames, face, amplitude, camera, rng)
+            head_rng = _stream(seed, _HEAD, subject, index)
+            motion = draw_motion(clip.label, clip.n_frames, face, amplitude, camera, rng, head_rng)
             frame_file(folder, layout, clip, clip.onset).parent.mkdir(parents=True)
             peak = np.zeros((camera.height, camera.width), np.float32)
             for t, (frame, expression) in enumerate(film(motion, painted, camera, rng)):

@@ -1,8 +1,8 @@
 """How a face moves in a clip, and the flow between its frames that follows from it.
 
-The point that is at x in the first frame is at x + d_t(x) in frame t, with
-d_t(x) = sum over a of profile[t, a] * basis[a](x), plus drift[t]. Channels are (u right, v down), in pixels; frames are
-counted from the onset.
+The point that is at x in the first frame is at A_t(x + e_t(x)) in frame t: the expression moves it by
+e_t(x) = sum over a of profile[t, a] * basis[a](x), and the whole head by the affine map A_t = head[t], which turns,
+resizes and shifts the picture. Channels are (u right, v down), in pixels; frames are counted from the onset.
 """
 
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ class Motion:
     """float16 (A, 2, H, W): displacement by each unit at full strength, pixels."""
     profile: np.ndarray
     """float32 (n, A): strength of each unit in each frame; none in the first."""
-    drift: np.ndarray
-    """float32 (n, 2): displacement of the whole head, pixels; none in the first frame."""
+    head: np.ndarray
+    """float32 (n, 2, 3): affine map of the whole head from the first frame to each, pixels; first the identity."""
     shift: np.ndarray
     """float32 (2,): how far the face is from the centre of the first frame, pixels."""
     zoom: float
@@ -36,7 +36,7 @@ def expression_at(basis: np.ndarray, profile: np.ndarray) -> np.ndarray:
     return np.tensordot(np.asarray(profile, np.float32), np.asarray(basis, np.float32), axes=1)
 
 
-def true_flow(basis: np.ndarray, profile: np.ndarray, drift: np.ndarray, i: int, j: int) -> np.ndarray:
+def true_flow(basis: np.ndarray, profile: np.ndarray, head: np.ndarray, i: int, j: int) -> np.ndarray:
     """Flow from frame i to frame j, on frame i's pixel grid.
 
     Parameters
@@ -45,8 +45,9 @@ def true_flow(basis: np.ndarray, profile: np.ndarray, drift: np.ndarray, i: int,
         (A, 2, H, W), displacement by each action unit at full strength, pixels.
     profile
         (n_frames, A), strength of each action unit in each frame.
-    drift
-        (n_frames, 2), displacement of the head in each frame, pixels. Like `basis` and `profile` as truth.h5 has it.
+    head
+        (n_frames, 2, 3), affine map of the head from the first frame to each, pixels. Like `basis` and `profile` as
+        truth.h5 has it.
     i, j
         Numbers of two frames, counted from the onset.
 
@@ -55,16 +56,21 @@ def true_flow(basis: np.ndarray, profile: np.ndarray, drift: np.ndarray, i: int,
     float32 (2, H, W): u right, v down, pixels.
     """
     here, there = expression_at(basis, profile[i]), expression_at(basis, profile[j])
-    origin = first_frame_positions(here, drift[i])
+    origin = first_frame_positions(here, head[i])
     grid = _grid(*here.shape[1:])
-    moved = origin + _sample(there, origin) + np.asarray(drift[j], np.float32)[:, None, None]
-    return np.asarray(moved - grid)
+    return moved_by(head[j], origin + _sample(there, origin)) - grid
+
+
+def moved_by(head: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """Positions (2, H, W) after an affine map (2, 3): float32, pixels."""
+    head = np.asarray(head, np.float32)
+    return np.asarray(np.tensordot(head[:, :2], position, axes=1) + head[:, 2, None, None], np.float32)
 
 
 def first_frame_positions(
-    expression: np.ndarray, drift: np.ndarray, start: np.ndarray | None = None, tolerance: float = 2e-3
+    expression: np.ndarray, head: np.ndarray, start: np.ndarray | None = None, tolerance: float = 2e-3
 ) -> np.ndarray:
-    """Where each pixel of a frame was in the first frame: the inverse of x -> x + expression(x) + drift.
+    """Where each pixel of a frame was in the first frame: the inverse of x -> head(x + expression(x)).
 
     Solved by fixed-point iteration, which converges because the expression's slope is below 1.
 
@@ -72,8 +78,8 @@ def first_frame_positions(
     ----------
     expression
         float32 (2, H, W), displacement of each pixel of the first frame, pixels.
-    drift
-        (2,), displacement common to all, pixels.
+    head
+        (2, 3), affine map of the head from the first frame to this one, pixels.
     start
         float32 (2, H, W), a first guess: the answer for the previous frame, for speed.
     tolerance
@@ -88,7 +94,10 @@ def first_frame_positions(
     ArithmeticError
         The iteration does not converge: the expression folds the skin over itself.
     """
-    target = _grid(*expression.shape[1:]) - np.asarray(drift, np.float32)[:, None, None]
+    # Shifted back before it is turned back: with a head that only drifts this is exactly one subtraction.
+    shifted = _grid(*expression.shape[1:]) - np.asarray(head[:, 2], np.float32)[:, None, None]
+    back = np.linalg.inv(np.asarray(head[:, :2], np.float64)).astype(np.float32)
+    target = np.tensordot(back, shifted, axes=1)
     position: np.ndarray = target if start is None else start
     for _ in range(4):
         # OpenCV samples fast but only on 1/32 px: good enough to come close.

@@ -1,6 +1,6 @@
 """The known motion of the embedded dataset, as it is kept in truth.h5 and as the network's input shows it.
 
-The file has one group per clip, named like it: `basis`, `profile` and `drift`, which say where every point of the face
+The file has one group per clip, named like it: `basis`, `profile` and `head`, which say where every point of the face
 is in every frame (motion.py), and `moving`, the pixels of the first frame that the expression moves. Attributes of the
 group are the `label` and the `action_units`; that of the file is the `moving_threshold` in pixels of the frame. `read`
 brings it to the F frames of S x S pixels that the network is shown.
@@ -19,7 +19,7 @@ from pipeline.storage import clip_store
 from pipeline.synthetic.motion import Motion
 
 MOVING_THRESHOLD = 0.25
-"""A point moves if the expression (not the drift) ever takes it farther than this, pixels at the reference size."""
+"""A point moves if the expression (not the head) ever takes it farther than this, pixels at the reference size."""
 
 
 class Truth(NamedTuple):
@@ -38,7 +38,7 @@ def record(group: h5py.Group, label: str, motion: Motion, moving: np.ndarray) ->
     packed = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
     group.create_dataset("basis", data=motion.basis, chunks=(1, 1, *motion.basis.shape[2:]), **packed)
     group.create_dataset("profile", data=motion.profile)
-    group.create_dataset("drift", data=motion.drift)
+    group.create_dataset("head", data=motion.head)
     group.create_dataset("moving", data=moving, **packed)
 
 

@@ -69,6 +69,8 @@ def filmed(tmp_path_factory):
         frames=(20, 20),
         amplitude=(1.5, 2.0),
         drift=0.5,
+        rotation=0.5,
+        scale=0.5,
         noise=1.0,
         flicker=0.01,
     ):
@@ -80,7 +82,7 @@ def filmed(tmp_path_factory):
     pictures = np.stack([frame_files.read(files[clip["onset"] + index]) for index in (0, apex)])
     with h5py.File(paths.truth(root)) as file:
         group = file[clip["clip"]]
-        truth = true_flow(group["basis"][:], group["profile"][:], group["drift"][:], 0, apex)
+        truth = true_flow(group["basis"][:], group["profile"][:], group["head"][:], 0, apex)
         return pictures, truth, group["moving"][:]
 
 

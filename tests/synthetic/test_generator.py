@@ -12,7 +12,7 @@ import pytest
 from pipeline.databases.layouts import LAYOUTS
 from pipeline.synthetic.generator import write_tree
 from pipeline.synthetic.layout_writer import write_annotation
-from pipeline.synthetic.motion import first_frame_positions, true_flow
+from pipeline.synthetic.motion import first_frame_positions, moved_by, true_flow
 from pipeline.synthetic.truth import MOVING_THRESHOLD
 
 TINY = {
@@ -24,6 +24,8 @@ TINY = {
     "frames": (20, 22),
     "amplitude": (1.0, 3.0),
     "drift": 1.0,
+    "rotation": 1.0,
+    "scale": 0.5,
     "noise": 1.0,
     "flicker": 0.01,
 }
@@ -159,22 +161,62 @@ def test_truth_has_the_agreed_shapes(tiny):
     for _, row in annotation(tiny).iterrows():
         clip = truth(tiny, row)
         n_frames, units = row.OffsetFrame - row.OnsetFrame + 1, str(row["Action Units"]).split("+")
-        assert set(clip) == {"basis", "profile", "drift", "moving"}
+        assert set(clip) == {"basis", "profile", "head", "moving"}
         assert clip["basis"].shape == (len(units), 2, 96, 80) and clip["basis"].dtype == np.float16
         assert clip["profile"].shape == (n_frames, len(units)) and clip["profile"].dtype == np.float32
-        assert clip["drift"].shape == (n_frames, 2) and clip["drift"].dtype == np.float32
+        assert clip["head"].shape == (n_frames, 2, 3) and clip["head"].dtype == np.float32
         assert clip["moving"].shape == (96, 80) and clip["moving"].dtype == bool
-        assert not clip["profile"][0].any() and not clip["drift"][0].any()
+        assert not clip["profile"][0].any()
+        np.testing.assert_array_equal(clip["head"][0], np.eye(3)[:2])
         peak = np.hypot(*clip["basis"].astype("f4").transpose(1, 0, 2, 3)).max((1, 2))
         np.testing.assert_allclose(peak, 1, atol=2e-3)
 
 
-def test_amplitude_and_drift_are_in_pixels_of_the_reference_size(clean):
+def test_amplitude_is_in_pixels_of_the_reference_size(clean):
     for _, row in annotation(clean).iterrows():
         clip = truth(clean, row)
         assert 0.85 * 3 < clip["profile"].max() <= 3
-        assert 0.3 < np.hypot(*clip["drift"].T).max() <= 1.0
         assert row.ApexFrame - row.OnsetFrame == clip["profile"].sum(1).argmax()
+
+
+def motion_of_the_head(folder: Path, amounts: dict[str, float]) -> list[np.ndarray]:
+    """The map of the head in each frame of each clip, (n_frames, 2, 3)."""
+    list(write_tree(folder, **TINY | {"drift": 0.0, "rotation": 0.0, "scale": 0.0} | amounts))
+    return [truth(folder, row)["head"] for _, row in annotation(folder).iterrows()]
+
+
+def test_drift_shifts_the_head_by_pixels_of_the_reference_size(tmp_path):
+    for head in motion_of_the_head(tmp_path, {"drift": 1.0}):
+        np.testing.assert_array_equal(head[:, :, :2], np.broadcast_to(np.eye(2), (len(head), 2, 2)))
+        assert 0.39 < np.hypot(*head[:, :, 2].T).max() * 192 / 80 <= 1.0001
+
+
+def test_rotation_turns_the_head_by_pixels_at_the_edge_of_a_face_of_the_reference_size(tmp_path):
+    for head in motion_of_the_head(tmp_path, {"rotation": 2.0}):
+        turn = np.arctan2(head[:, 1, 0], head[:, 0, 0])
+        assert 0.39 * 2 < np.abs(turn).max() * 96 <= 2.0001
+        np.testing.assert_allclose(np.linalg.det(head[:, :, :2]), 1, atol=1e-6)
+        centre = [(80 - 1) / 2, (96 - 1) / 2]
+        # The face is near the centre of the frame, and turns about its own.
+        np.testing.assert_allclose(head[:, :, :2] @ centre + head[:, :, 2] - centre, 0, atol=0.2)
+
+
+def test_scale_enlarges_the_head_by_pixels_at_the_edge_of_a_face_of_the_reference_size(tmp_path):
+    for head in motion_of_the_head(tmp_path, {"scale": 2.0}):
+        np.testing.assert_array_equal(head[:, 0, 1], 0)
+        np.testing.assert_array_equal(head[:, 0, 0], head[:, 1, 1])
+        assert 0.39 * 2 < np.abs(head[:, 0, 0] - 1).max() * 96 <= 2.0001
+
+
+def test_turning_the_head_changes_nothing_else_that_is_drawn(tmp_path):
+    found = {}
+    for name, amounts in {"still": {"rotation": 0.0, "scale": 0.0}, "turning": {"rotation": 1.5, "scale": 1.0}}.items():
+        list(write_tree(tmp_path / name, **TINY | amounts))
+        found[name] = [truth(tmp_path / name, row) for _, row in annotation(tmp_path / name).iterrows()]
+    for still, turning in zip(found["still"], found["turning"], strict=True):
+        for kept in ("basis", "profile", "moving"):
+            np.testing.assert_array_equal(still[kept], turning[kept])
+        assert np.abs(still["head"] - turning["head"]).max() > 0.01
 
 
 def test_moving_is_where_the_expression_goes_beyond_the_threshold(clean):
@@ -194,8 +236,8 @@ def test_first_frame_positions_invert_the_motion(clean):
         clip = truth(clean, row)
         apex = row.ApexFrame - row.OnsetFrame
         expression = np.tensordot(clip["profile"][apex], clip["basis"].astype("f4"), axes=1)
-        position = first_frame_positions(expression, clip["drift"][apex])
-        forward = position + bilinear(expression, *position) + clip["drift"][apex][:, None, None]
+        position = first_frame_positions(expression, clip["head"][apex])
+        forward = moved_by(clip["head"][apex], position + bilinear(expression, *position))
         height, width = expression.shape[1:]
         residual = forward - np.stack(np.meshgrid(np.arange(width), np.arange(height)))
         assert np.hypot(*residual).max() < 0.01
@@ -207,9 +249,10 @@ def test_frames_obey_the_truth_and_nothing_near_it(clean):
         clip, film = truth(clean, row), frames(clean, row)
         apex, last = row.ApexFrame - row.OnsetFrame, len(film) - 1
 
-        def error(t, expression_scale, drift_scale, clip=clip, film=film):
+        def error(t, expression_scale, head_scale, clip=clip, film=film):
             expression = np.tensordot(clip["profile"][t], clip["basis"].astype("f4"), axes=1) * expression_scale
-            position = first_frame_positions(expression, clip["drift"][t] * drift_scale)
+            still = np.eye(3, dtype=np.float32)[:2]
+            position = first_frame_positions(expression, still + (clip["head"][t] - still) * head_scale)
             predicted = cv2.remap(film[0], *position, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
             return np.abs(predicted - film[t])[inner]
 
@@ -230,14 +273,14 @@ def test_optical_flow_agrees_with_the_truth(clean):
         clip, film = truth(clean, row), frames(clean, row).astype(np.uint8)
         apex, last = row.ApexFrame - row.OnsetFrame, len(film) - 1
         for i, j in ((0, apex), (apex, last)):
-            expected = true_flow(clip["basis"], clip["profile"], clip["drift"], i, j)
+            expected = true_flow(clip["basis"], clip["profile"], clip["head"], i, j)
             found = estimator.calc(film[i], film[j], None).transpose(2, 0, 1)
             error, motion = np.hypot(*(found - expected)), np.hypot(*expected)
             assert error[clip["moving"]].mean() < 0.25 * motion[clip["moving"]].mean()
 
 
 def test_noise_and_flicker_have_the_strength_asked_for(tmp_path):
-    still = TINY | {"amplitude": (0.0, 0.0), "drift": 0.0, "height": 96, "width": 96}
+    still = TINY | {"amplitude": (0.0, 0.0), "drift": 0.0, "rotation": 0.0, "scale": 0.0, "height": 96, "width": 96}
     list(write_tree(tmp_path / "noise", **still | {"noise": 4.0, "flicker": 0.0}))
     film = frames(tmp_path / "noise", annotation(tmp_path / "noise").iloc[0])
     bright = film.mean(0) > 30  # not where black clips the noise
@@ -279,6 +322,9 @@ def test_contact_sheet_is_a_picture(tiny):
         ({"amplitude": (1.0, 9.0)}, "amplitude: expected"),
         ({"amplitude": (1.0, float("nan"))}, "amplitude: expected"),
         ({"drift": -0.1}, "drift: expected"),
+        ({"rotation": -0.1}, "rotation: expected 0 to 16; found -0.1"),
+        ({"rotation": float("nan")}, "rotation: expected"),
+        ({"scale": 17.0}, "scale: expected 0 to 16; found 17.0"),
         ({"noise": -1.0}, "noise: expected"),
         ({"noise": float("nan")}, "noise: expected"),
         ({"flicker": 2.0}, "flicker: expected"),

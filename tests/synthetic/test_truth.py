@@ -16,7 +16,7 @@ SIZE, FRAMES = 96, 20
 def tree(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tree") / "raw"
     settings = {"height": 140, "width": 120, "frames": (20, 26), "amplitude": (2.0, 4.0)}
-    still = {"drift": 0.0, "noise": 0.0, "flicker": 0.0}
+    still = {"drift": 0.0, "rotation": 0.0, "scale": 0.0, "noise": 0.0, "flicker": 0.0}
     clips = list(generator.write_tree(folder, seed=3, subjects=2, clips=6, **settings, **still))
     return folder, clips
 
