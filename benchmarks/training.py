@@ -59,7 +59,8 @@ def read_flow(path: Path) -> fold.Flow:
     file = File(path.as_posix(), sha256(path))
     with clip_store.reading(path) as stored:
         clips = clip_store.clip_names(stored)
-    part = Part("table", "", recordings=file, resized=file, flow=file, truth=None, annotation={})
+    files = dict.fromkeys(("recordings", "frames", "flow", "head_motion"), file)
+    part = Part("table", "", **files, truth=None, annotation={})
     return fold.read_flow([part], clips)
 
 

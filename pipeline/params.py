@@ -21,6 +21,7 @@ from pipeline.databases.profiles import PROFILES
 from pipeline.databases.task import dataset_name
 from pipeline.errors import InputError
 from pipeline.flow.estimators import METHODS
+from pipeline.frames.head_motion import FITS
 from pipeline.paths import SYNTHETIC
 
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
@@ -176,6 +177,7 @@ class Params:
     synthesize: Synthesize
     interpolation: Interpolation
     resize: Resize
+    head_motion: Annotated[str, _one_of(FITS)]
     flow: Flow
     model: Model
     train: Train

@@ -44,6 +44,16 @@ def resized(database: str) -> Path:
     return Path("data") / database / "resized.h5"
 
 
+def stabilised(database: str) -> Path:
+    """The same clips without head motion, or with it where it is kept."""
+    return Path("data") / database / "stabilised.h5"
+
+
+def head_motion(database: str) -> Path:
+    """The path of the head in every clip."""
+    return Path("data") / database / "head_motion.h5"
+
+
 def flow(database: str) -> Path:
     """Optical flow between adjacent frames."""
     return Path("data") / database / "flow.h5"

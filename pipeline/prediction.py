@@ -13,7 +13,7 @@ import torch
 from pipeline import paths
 from pipeline.errors import InputError
 from pipeline.flow import estimators
-from pipeline.frames import face_crop, frame_files, resampling
+from pipeline.frames import face_crop, frame_files, head_motion, resampling
 from pipeline.frames.recording import Recording
 from pipeline.frames.video_file import VideoFile
 from pipeline.learning import training
@@ -120,13 +120,16 @@ def predict(
     estimator = estimators.estimator(
         params.flow.method, Path(params.flow.weights), params.runtime.device, params.flow.tf32
     )
-    _check_flow(estimator, networks[0])
+    _check_flow(estimator.settings | {"head_motion": params.head_motion}, networks[0])
 
     step("frames")
     recording = _recording(clip, face or clip.face or _common_face(params))
-    shown = resampling.resize(resampling.interpolate(recording, count), size)
+    filmed = resampling.resize(resampling.interpolate(recording, count), size)
+    path = _head_path(clip, filmed, params.head_motion)
     step("optical flow")
-    field = estimator.estimate_clips(shown[None])[0].astype(np.float16)  # as flow.h5 keeps it
+    # Rounded twice, as `extract_flow` does.
+    field = estimator.estimate_clips(filmed[None])[0].astype(np.float16)
+    field = head_motion.without(field, path).astype(np.float16)
     step("networks")
     training.fix_arithmetic(params.train.threads)
     seen = [introspection.attention(network.network, torch.from_numpy(field), crop) for network in networks]
@@ -143,6 +146,7 @@ def predict(
         picture,
     )
     step("picture")
+    shown = head_motion.stabilised(filmed, path)
     figure = clip_figures.clip_attention(shown, field, attention, _title(prediction))
     with staged(picture.parent / ".partial" / picture.name, picture) as [draft]:
         drawing.write(figure, draft)
@@ -297,14 +301,30 @@ def _geometry(networks: list[TrainedSTANet]) -> tuple[int, int, int]:
     return checkpoint.size, checkpoint.frames, checkpoint.params["train"]["augmentation"]["crop"]
 
 
-def _check_flow(estimator: estimators.FlowEstimator, network: TrainedSTANet) -> None:
+def _check_flow(offered: dict[str, Any], network: TrainedSTANet) -> None:
+    """Compare how flow would be made with how it was made for the training; older networks do not say all of it."""
     wanted = network.checkpoint.params["flow"]
-    if estimator.settings != wanted:
+    if "head_motion" not in wanted:
+        raise InputError(
+            f"{network.path}: expected a network that says what was done about head motion in its training, found one "
+            "of an older version, which says nothing. Run `dvc repro`, which trains it anew."
+        )
+    if offered != wanted:
         raise InputError(
             f"{network.path}: expected the optical flow that the network was trained on ({_listed(wanted)}), but "
-            f"{paths.PARAMS} says {_listed(estimator.settings)}. Set flow.method and flow.weights to the network's, "
+            f"{paths.PARAMS} says {_listed(offered)}. Set head_motion, flow.method and flow.weights to the network's, "
             "or run `dvc repro`."
         )
+
+
+def _head_path(clip: Clip, frames: np.ndarray, fit: str) -> np.ndarray:
+    try:
+        return head_motion.follow(frames, fit)
+    except head_motion.NoHeadMotionError as reason:
+        raise InputError(
+            f"{clip.source}: expected a head that can be followed, to take its motion out as in training: of the "
+            f"{len(frames)} interpolated frames, {reason}. --onset and --offset choose other frames."
+        ) from reason
 
 
 def _listed(settings: dict[str, Any]) -> str:

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import click
+import numpy as np
 
 from pipeline import paths
 from pipeline.flow import estimators, extraction
+from pipeline.frames import head_motion
 from pipeline.params import load_params
 from pipeline.storage import clip_store, resume
 from pipeline.storage.outputs import staged
@@ -15,7 +17,7 @@ from stages.command import counter, stage
 @stage
 @click.argument("database")
 def main(database: str) -> None:
-    """Flow of DATABASE in pixels per frame, in half precision. A run that was interrupted goes on where it ended."""
+    """Flow of DATABASE in pixels per frame, less the head's. A run that was interrupted goes on where it ended."""
     params = load_params(paths.PARAMS)
     estimator = estimators.estimator(
         params.flow.method, Path(params.flow.weights), params.runtime.device, params.flow.tf32
@@ -23,7 +25,7 @@ def main(database: str) -> None:
     if "weights_sha256" in estimator.settings:
         click.echo(f"extract_flow: weights {params.flow.weights}, SHA-256 {estimator.settings['weights_sha256']}")
     resized = paths.resized(database)
-    with clip_store.reading(resized) as source:
+    with clip_store.reading(resized) as source, clip_store.reading(paths.head_motion(database)) as motion:
         frames, clips = source["frames"], clip_store.clip_names(source)
         clips_at_once = estimator.clips_at_once(frames.shape[1:])
         key = extraction.key(resized, estimator, clips_at_once)
@@ -41,7 +43,12 @@ def main(database: str) -> None:
                 click.echo(f"extract_flow: going on after {done} of {total} pairs of frames")
             with counter(params, "extract_flow", "pair", total, done) as pairs:
                 fields = extraction.extract(frames, estimator, clips_at_once, parts, pairs.update)
-                clip_store.write_stack(path, "flow", clips, fields, estimator.settings)
+                still = (
+                    head_motion.without(field, clip_store.values(motion, "head_motion", row)).astype(np.float16)
+                    for row, field in enumerate(fields)
+                )
+                attributes = estimator.settings | {"head_motion": str(motion["head_motion"].attrs["fit"])}
+                clip_store.write_stack(path, "flow", clips, still, attributes)
 
 
 if __name__ == "__main__":

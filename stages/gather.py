@@ -21,8 +21,9 @@ def main(database: str) -> None:
         database=database,
         prefix=parts.prefix(database, several=len(params.databases) > 1),
         recordings=parts.file_of(paths.recordings(database)),
-        resized=parts.file_of(paths.resized(database)),
+        frames=parts.file_of(paths.stabilised(database)),
         flow=parts.file_of(paths.flow(database)),
+        head_motion=parts.file_of(paths.head_motion(database)),
         truth=_truth(database, params.databases[database]),
         annotation=json.loads(paths.annotation(database).read_text(encoding="utf-8")),
     )

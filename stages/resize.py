@@ -21,7 +21,7 @@ def main(database: str) -> None:
         clip_store.reading(paths.interpolated(database)) as source,
         staged(paths.partial("resize", database), paths.resized(database)) as [path],
     ):
-        resized = (resampling.resize(source[clip][:], params.resize.size) for clip in bar(clips))
+        resized = (resampling.resize(clip_store.values(source, clip), params.resize.size) for clip in bar(clips))
         clip_store.write_stack(path, "frames", clips, resized)
 
 

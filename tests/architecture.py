@@ -22,7 +22,7 @@ LIBRARY: dict[str, tuple[str, ...]] = {
     "flow": ("storage", "device"),
     "evaluation": ("storage",),
     "learning": ("evaluation.loso", "storage"),
-    "params": ("databases", "flow.estimators", "paths"),
+    "params": ("databases", "flow.estimators", "frames.head_motion", "paths"),
     "stanet": ("learning", "evaluation", "params", "storage"),
     "comparators": ("learning", "evaluation", "storage"),
     "report": (

@@ -109,6 +109,11 @@ def use(
         sheet = paths.contact_sheet(after.dataset)
         write_contact_sheet(sheet, root, task, database)
         click.echo(f"\nOne clip of each class to look at: {sheet}")
+    if after.head_motion == "keep":
+        click.echo(
+            "head_motion: keep, because the paper says nothing about it; but a head that moves by a pixel hides an "
+            "expression. To try without: dvc exp run -S head_motion=affine"
+        )
     estimate(after, task.clips, sizes, database.face, device)
 
 
@@ -185,6 +190,7 @@ def _values(name: str, database: Database, classes: str, subjects: list[str], me
         "train.augmentation.horizontal_flip": settings.horizontal_flip,
         "train.augmentation.views": settings.views,
         "flow.method": method or settings.flow,
+        "head_motion": settings.head_motion,
     }
 
 

@@ -54,9 +54,9 @@ def estimate(
     click.echo(f"  training  {folds} folds: about {_duration(training)}, {_duration(training / folds)} each")
     size = params.resize.size
     pixels = [min(width, height) ** 2 if face == "crop" else width * height for width, height in sizes]
-    disk: float = (
-        3 * params.interpolation.frames * (sum(pixels) + len(sizes) * size**2)
-    )  # interpolated.h5 and resized.h5
+    # interpolated.h5, then resized.h5 and stabilised.h5, which are one file in DVC's cache where head motion is kept
+    copies = 1 if params.head_motion == "keep" else 2
+    disk: float = 3 * params.interpolation.frames * (sum(pixels) + copies * len(sizes) * size**2)
     disk += pairs * 2 * size**2 * _FLOW_BYTES + folds * _MODEL_BYTES
     free = shutil.disk_usage(".").free
     click.echo(f"  disk      about {disk / 1e9:.1f} GB, {free / 1e9:.0f} GB are free")

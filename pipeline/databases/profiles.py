@@ -24,6 +24,7 @@ class StudySettings:
     lambda_: float = 1e-8
     views: str = "all"
     flow: str = "flownet2"
+    head_motion: str = "keep"
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,9 @@ _SMIC = Profile(
 _SYNTHETIC = Profile(
     name="synthetic",
     classes=(),  # those of its layout
-    settings=StudySettings(epochs=40, scales=(0.9, 1.0, 1.1), lr=1e-3, views="random", flow="dis"),
+    settings=StudySettings(
+        epochs=40, scales=(0.9, 1.0, 1.1), lr=1e-3, views="random", flow="dis", head_motion="affine"
+    ),
 )
 
 _TABLE = Profile(

@@ -17,7 +17,7 @@ import numpy as np
 
 from pipeline.flow import estimators
 from pipeline.flow.estimators import FlowEstimator
-from pipeline.storage import resume
+from pipeline.storage import clip_store, resume
 
 T = TypeVar("T")
 
@@ -25,7 +25,8 @@ T = TypeVar("T")
 def code(estimator: FlowEstimator) -> list[Path]:
     """The modules that decide what is kept of a batch: all of the estimator's folder, as in dvc.yaml."""
     folder = Path(inspect.getfile(type(estimator))).parent
-    return [Path(__file__), Path(estimators.__file__), Path(resume.__file__), *sorted(folder.rglob("*.py"))]
+    shared = [Path(inspect.getfile(module)) for module in (estimators, clip_store, resume)]
+    return [Path(__file__), *shared, *sorted(folder.rglob("*.py"))]
 
 
 def key(frames: Path, estimator: FlowEstimator, clips_at_once: int) -> str:
@@ -69,7 +70,7 @@ def extract(
     """
     batches = [slice(start, start + clips_at_once) for start in range(0, len(frames), clips_at_once)]
     side_by_side = ahead if estimator.on_gpu else iter
-    clips = side_by_side(frames[rows] for number, rows in enumerate(batches) if number not in parts.finished)
+    clips = side_by_side(_read(frames, rows) for number, rows in enumerate(batches) if number not in parts.finished)
     estimated = side_by_side(estimator.estimate_clips(batch) for batch in clips)
     for number in range(len(batches)):
         if number in parts.finished:
@@ -79,6 +80,10 @@ def extract(
             parts.save(number, fields)
             report(fields.shape[0] * fields.shape[1])
         yield from fields
+
+
+def _read(frames: h5py.Dataset | np.ndarray, rows: slice) -> np.ndarray:
+    return clip_store.values(frames.parent, frames.name, rows) if isinstance(frames, h5py.Dataset) else frames[rows]
 
 
 def pairs_kept(frames: h5py.Dataset | np.ndarray, clips_at_once: int, parts: resume.Parts) -> int:

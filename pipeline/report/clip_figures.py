@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 
+from pipeline.frames.head_motion import restored
 from pipeline.report.attention_scores import motion_energy
 from pipeline.report.drawing import BLUE, GREY, RED, flow_colours, grey, lay, side_by_side, styled
 from pipeline.stanet.introspection import Attention
@@ -114,6 +115,59 @@ def _no_attention(axes: Axes, frames: int) -> None:
         color=GREY,
         va="center",
     )
+
+
+def head_motion(path: np.ndarray, flow: np.ndarray, title: str, pictures: int = 8) -> Figure:
+    """Where the head of a clip goes, and the flow with and without it.
+
+    Parameters
+    ----------
+    path
+        (F, 2, 3), affine map of the head from the first frame to each, pixels.
+    flow
+        (F - 1, 2, S, S), pixels per frame, without head motion.
+    title
+        One line.
+    pictures
+        Flow frames that are shown, evenly spaced in time.
+    """
+    flow = np.asarray(flow, np.float32)
+    before = restored(flow, path)
+    size = flow.shape[-1]
+    centre = np.array([(size - 1) / 2, (size - 1) / 2, 1])
+    shift = (path @ centre - centre[:2]).T
+    turn = np.degrees(np.arctan2(path[:, 1, 0] - path[:, 0, 1], path[:, 0, 0] + path[:, 1, 1]))
+    growth = 100 * (np.sqrt(np.linalg.det(path[:, :, :2])) - 1)
+    numbers = np.rint(np.linspace(0, len(flow) - 1, pictures)).astype(int)
+    fastest = float(np.quantile(np.hypot(before[:, 0], before[:, 1]), 0.995))
+    with styled():
+        figure = Figure(figsize=(1.4 * (pictures + 1), 5.4), layout="constrained")
+        figure.suptitle(title, fontsize=12)
+        grid = figure.add_gridspec(3, pictures + 1, height_ratios=[1.6, 1, 1])
+        courses = grid[0, :].subgridspec(1, 3)
+        frames = np.arange(1, len(path) + 1)
+        for column, (label, series) in enumerate(
+            (
+                ("shift of the centre (px)", [("to the right", shift[0], BLUE), ("down", shift[1], RED)]),
+                ("turn (degrees)", [("clockwise", turn, BLUE)]),
+                ("growth (%)", [("closer", growth, BLUE)]),
+            )
+        ):
+            axes = figure.add_subplot(courses[column])
+            for name, values, colour in series:
+                axes.plot(frames, values, color=colour, marker="o", markersize=3, label=name)
+            axes.axhline(0, color=GREY, linestyle="--", linewidth=1)
+            axes.legend(frameon=False, fontsize=8)
+            axes.set(xlabel="frame", ylabel=label)
+        for row, (label, fields) in enumerate((("as filmed", before), ("without\nthe head", flow)), start=1):
+            axes = figure.add_subplot(grid[row, :pictures])
+            lefts = side_by_side(axes, [flow_colours(fields[i], fastest) for i in numbers], pictures)
+            axes.text(-0.08 * size, size / 2, label, ha="right", va="center")
+            if row == 1:
+                for i, left in zip(numbers, lefts, strict=True):
+                    axes.text(left + size / 2, -0.04 * size, i + 1, ha="center")
+        _wheel_key(figure.add_subplot(grid[1, pictures]), fastest)
+    return figure
 
 
 def strips(examples: Sequence[tuple[str, Sequence[np.ndarray]]], pictures: int = 8) -> Figure:

@@ -37,7 +37,8 @@ def draw(study: Study, scored: pd.DataFrame | None, folder: Path) -> dict[str, A
     Returns
     -------
     The data URI of each figure by its name; `clips` holds those of single clips, by clip. Left out are `temporal`
-    without temporal attention, `scores` where the motion is not known, and `mistakes` where there is none.
+    without temporal attention, `head_motion` where it is kept, `scores` where the face's
+    motion is not known, and `mistakes` where there is none.
     """
 
     def drawn(figure: Figure, file: str) -> str:
@@ -59,6 +60,8 @@ def draw(study: Study, scored: pd.DataFrame | None, folder: Path) -> dict[str, A
             for clip, example in examples.items()
         },
     }
+    if study.params.head_motion != "keep":
+        pictures["head_motion"] = drawn(head_motion(study, next(iter(examples))), "head_motion.png")
     if study.weights():
         pictures["temporal"] = drawn(temporal_attention(study), "temporal_attention.svg")
     if scored is not None:
@@ -87,6 +90,11 @@ def clip_attention(study: Study, clip: str, example: attention_figures.Example) 
     energy = None if study.truth is None else study.truth[clip].energy
     title = example.title.replace("\n", ", ")
     return clip_figures.clip_attention(example.frames, example.flow, example.attention, title, energy)
+
+
+def head_motion(study: Study, clip: str) -> Figure:
+    """Where the head of a clip goes, and the flow with and without it."""
+    return clip_figures.head_motion(study.head_motion(clip), study.flow(clip), clip)
 
 
 def temporal_attention(study: Study) -> Figure:

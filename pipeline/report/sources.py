@@ -48,18 +48,20 @@ class Sources:
     def hashes(self) -> dict[str, str]:
         """SHA-256 of each file that the page is made from, by its path; of the arrays, as the manifests have it."""
         files = [self.clips, *self.networks.values(), self.predictions, self.metrics]
-        arrays = [file for part in self.parts for file in (part.resized, part.flow, part.truth) if file is not None]
+        arrays = [file for part in self.parts for file in (part.frames, part.flow, part.truth) if file is not None]
         return {file.path: file.sha256 for file in arrays} | {path.as_posix(): sha256(path) for path in files}
 
     def annotation(self) -> dict[str, str]:
         """SHA-256 of each annotation file, by its name and, where there are several, its database."""
         return {part.prefix + name: digest for part in self.parts for name, digest in part.annotation.items()}
 
-    def known_motion(self, clips: Sequence[str], frames: int, size: int) -> dict[str, Truth] | None:
+    def known_motion(self, clips: Sequence[str], params: Params) -> dict[str, Truth] | None:
         """Where and when the face moves, by clip; None where that is not known of every clip."""
         if len(self.parts) > 1 or self.parts[0].truth is None:
             return None
-        return truth.read(Path(self.parts[0].truth.path), clips, frames, size)
+        head_kept = params.head_motion == "keep"
+        frames, size = params.interpolation.frames, params.resize.size
+        return truth.read(Path(self.parts[0].truth.path), clips, frames, size, head_kept=head_kept)
 
 
 @contextmanager
@@ -88,8 +90,12 @@ def open_study(
     """
     clips, predictions = tables.read(sources.clips), tables.read(sources.predictions)
     folds = {subject: trained.load(path) for subject, path in sources.networks.items()}
-    known = sources.known_motion(list(predictions["clip"]), params.interpolation.frames, params.resize.size)
-    with arrays(sources.parts, "resized") as frames, arrays(sources.parts, "flow") as flow:
+    known = sources.known_motion(list(predictions["clip"]), params)
+    with (
+        arrays(sources.parts, "frames") as frames,
+        arrays(sources.parts, "flow") as flow,
+        arrays(sources.parts, "head_motion") as head_motion,
+    ):
         networks = {subject: fold.network for subject, fold in folds.items()}
         yield Study(
             params=params,
@@ -104,6 +110,7 @@ def open_study(
             truth=known,
             frames=frames,
             flow=flow,
+            head_motion=head_motion,
             provenance=Provenance(
                 devices={subject: fold.checkpoint.device for subject, fold in folds.items()},
                 trained_with={subject: fold.checkpoint.versions for subject, fold in folds.items()},

@@ -40,6 +40,8 @@ class Study:
     """Function that gives the frames of a clip, uint8 (F, S, S, 3) RGB."""
     flow: Callable[[str], np.ndarray]
     """Function that gives the flow of a clip, (T, 2, S, S) in pixels per frame."""
+    head_motion: Callable[[str], np.ndarray]
+    """Function that gives the path of the head in a clip, (F, 2, 3), affine maps from the first frame to each."""
     provenance: Provenance
 
     @property

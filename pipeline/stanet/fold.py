@@ -35,7 +35,7 @@ class Flow(NamedTuple):
     clips: tuple[str, ...]
     """N names."""
     estimator: dict[str, Any]
-    """How it was estimated."""
+    """How it was estimated, and what was done about head motion."""
     sha256: tuple[str, ...]
     """SHA-256 of each file that it comes from."""
 
@@ -77,15 +77,16 @@ def read_flow(parts: Sequence[Part], clips: Sequence[str], locate: Callable[[Fil
     for part in parts:
         rows = [row for row, clip in enumerate(clips) if clip.startswith(part.prefix)]
         with clip_store.reading(locate(part.flow)) as file:
-            stack = file["flow"]
+            attributes = file["flow"].attrs
             places = clip_store.rows_of(
                 [clips[row].removeprefix(part.prefix) for row in rows], clip_store.clip_names(file)
             )
-            if not len(fields):
-                fields = torch.empty((len(clips), *stack.shape[1:]), dtype=torch.float16)
             for row, place in zip(rows, places, strict=True):
-                stack.read_direct(fields.numpy(), np.s_[place], np.s_[row])
-            estimators.append({key: _plain(value) for key, value in stack.attrs.items()})
+                clip = clip_store.values(file, "flow", place)
+                if not len(fields):
+                    fields = torch.empty((len(clips), *clip.shape), dtype=torch.float16)
+                fields.numpy()[row] = clip
+            estimators.append({key: _plain(value) for key, value in attributes.items()})
     if any(estimator != estimators[0] for estimator in estimators):
         raise InputError(
             f"expected flow that was estimated in one way, found {' and '.join(map(str, estimators))}. Run `dvc repro`."

@@ -1,4 +1,8 @@
-"""Clips in HDF5: written one clip at a time in a fixed order, so that equal clips give equal bytes."""
+"""Clips in HDF5: written one clip at a time in a fixed order, so that equal clips give equal bytes.
+
+Arrays carry the checksums of the format itself (Fletcher32), one per clip, and so does what the file says about them: a
+byte that the disk has changed is an error by name, not a clip.
+"""
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +15,9 @@ import numpy as np
 
 from pipeline.errors import InputError
 
+FORMAT = ("v110", "v110")
+"""The first format of HDF5 whose own bookkeeping has checksums; written by every version since 1.10."""
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
@@ -22,7 +29,7 @@ def write_arrays(path: Path, clips: Iterable[tuple[str, np.ndarray]]) -> None:
     """
     with _writing(path) as (file, disk):
         for clip, array in clips:
-            file.create_dataset(clip, data=array)
+            checked_dataset(file, clip, array)
             disk.check()
 
 
@@ -44,18 +51,25 @@ def write_stack(
         `arrays` is shorter or longer than `clips`, or the shapes differ.
     """
     with _writing(path) as (file, disk):
-        file.create_dataset("clip", data=list(clips), dtype=h5py.string_dtype("utf-8"))
+        # Text of a fixed length, because text of any length lies where no checksum reaches.
+        checked_dataset(file, "clip", np.array([clip.encode() for clip in clips]))
         stack: h5py.Dataset | None = None
         for row, (_, array) in enumerate(zip(clips, arrays, strict=True)):
             if stack is None:
                 # One chunk per clip: a clip is read with one access, and rows are never rewritten.
                 shape = (len(clips), *array.shape)
-                stack = file.create_dataset(name, shape=shape, dtype=array.dtype, chunks=(1, *array.shape))
+                chunks = (1, *array.shape)
+                stack = file.create_dataset(name, shape=shape, dtype=array.dtype, chunks=chunks, fletcher32=True)
                 stack.attrs.update(sorted((attributes or {}).items()))
             if array.shape != stack.shape[1:]:
                 raise ValueError(f"clip {clips[row]} has shape {array.shape}, the clips before it {stack.shape[1:]}")
             stack[row] = array
             disk.check()
+
+
+def checked_dataset(group: h5py.Group, name: str, array: np.ndarray) -> h5py.Dataset:
+    """Write an array that is not empty, with a checksum over all of it."""
+    return group.create_dataset(name, data=array, chunks=array.shape, fletcher32=True)
 
 
 class _Disk(io.FileIO):
@@ -94,14 +108,14 @@ class _Disk(io.FileIO):
 def _writing(path: Path) -> Iterator[tuple[h5py.File, _Disk]]:
     """A new HDF5 file and what is under it; raises OSError at the end when the disk did not take everything."""
     with _Disk(path, "w+") as disk:
-        with h5py.File(disk, "w") as file:
+        with h5py.File(disk, "w", libver=FORMAT) as file:
             yield file, disk
         disk.check()
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[h5py.File]:
-    """Open an HDF5 file read-only (a file that DVC hard-linked *is* the cache).
+    """Open an HDF5 file read-only (a file that DVC hard-linked *is* the cache); `values` reads its arrays.
 
     Raises
     ------
@@ -112,17 +126,34 @@ def reading(path: Path) -> Iterator[h5py.File]:
         file = h5py.File(path, "r")
     except OSError as error:
         found = f"{path.stat().st_size} bytes that are no complete HDF5 file" if path.exists() else "no such file"
-        raise InputError(
-            f"{path}: expected a complete HDF5 file, found {found} ({error}). "
-            "Delete it and run `dvc repro`, which makes it again or restores it from the cache."
-        ) from error
+        raise InputError(f"{path}: expected a complete HDF5 file, found {found} ({error}). {_AGAIN}") from error
     with file:
         yield file
 
 
+_AGAIN = "Delete it and run `dvc repro`, which makes it again or restores it from the cache."
+
+
+def values(file: h5py.File | h5py.Group, name: str, rows: int | slice = np.s_[:]) -> np.ndarray:
+    """An array of an open file, or some rows of it.
+
+    Raises
+    ------
+    InputError
+        There is no such array, or its bytes are not those that were written.
+    """
+    try:
+        return np.asarray(file[name][rows])
+    except (KeyError, OSError, RuntimeError) as error:  # what the library says depends on where the byte is
+        raise InputError(
+            f"{file.file.filename}: expected the array {name} as it was written, found none or one that has changed on "
+            f"disk ({error}). {_AGAIN}"
+        ) from error
+
+
 def clip_names(file: h5py.File) -> list[str]:
     """Names of the clips of a file written by `write_stack`, in row order."""
-    return [str(name) for name in file["clip"].asstr()[:]]
+    return [str(name.decode()) for name in values(file, "clip")]
 
 
 def rows_of(clips: Sequence[str], present: Sequence[str]) -> list[int]:

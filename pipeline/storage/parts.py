@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from pipeline.errors import InputError
@@ -52,10 +53,12 @@ class Part:
     prefix: str
     """Stands before the database's clip and subject names in the study; empty where it is the only one."""
     recordings: File
-    resized: File
+    frames: File
+    """stabilised.h5."""
     flow: File
+    head_motion: File
     truth: File | None
-    """The known motion of its clips, in register with `resized`; None where it is not known."""
+    """The known motion of its clips, in register with `frames`; None where it is not known."""
     annotation: dict[str, str]
     """SHA-256 of each annotation file by its name."""
 
@@ -85,7 +88,9 @@ def parse(text: str, source: str) -> Part:
     """
     try:
         facts: dict[str, Any] = json.loads(text)
-        files: dict[str, Any] = {name: File(**facts.pop(name)) for name in ("recordings", "resized", "flow")}
+        files: dict[str, Any] = {
+            name: File(**facts.pop(name)) for name in ("recordings", "frames", "flow", "head_motion")
+        }
         truth = facts.pop("truth")
         return Part(**files, **facts, truth=None if truth is None else File(**truth))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -120,27 +125,27 @@ def arrays(parts: Sequence[Part], kind: str) -> Iterator[Callable[[str], np.ndar
     parts
         The parts of a study, from `read`.
     kind
-        `resized`: uint8 (F, S, S, 3) RGB; `flow`: float16 (F - 1, 2, S, S), pixels per frame.
+        `frames`: uint8 (F, S, S, 3) RGB; `flow`: float16 (F - 1, 2, S, S), pixels per frame; `head_motion`: float64
+        (F, 2, 3), affine map of the head from the first frame to each, pixels.
 
     Raises
     ------
     InputError
         A file is missing or damaged, or (when it is looked up) there is no such clip.
     """
-    name = {"resized": "frames", "flow": "flow"}[kind]
     with ExitStack() as stack:
-        places: dict[str, tuple[Any, int]] = {}
+        places: dict[str, tuple[h5py.File, int]] = {}
         for part in parts:
             path = Path(getattr(part, kind).path)
             file = stack.enter_context(clip_store.reading(path))
             names = clip_store.clip_names(file)
-            places |= {part.prefix + clip: (file[name], row) for row, clip in enumerate(names)}
+            places |= {part.prefix + clip: (file, row) for row, clip in enumerate(names)}
 
         def array(clip: str) -> np.ndarray:
             if clip not in places:
                 listed = ", ".join(getattr(part, kind).path for part in parts)
                 raise InputError(f"expected the clip {clip} in {listed}, found none. Run `dvc repro`.")
-            stack, row = places[clip]
-            return np.asarray(stack[row])
+            file, row = places[clip]
+            return clip_store.values(file, kind, row)
 
         yield array

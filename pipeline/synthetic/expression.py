@@ -83,7 +83,7 @@ def _head(drift: np.ndarray, centre: tuple[float, float], camera: Camera, rng: n
 
 
 def _draw_path(n_frames: int, dimensions: int, farthest: float, camera: Camera, rng: np.random.Generator) -> np.ndarray:
-    """A smooth path from 0, never farther than `farthest` (at the reference size) away: (n_frames, dimensions), pixels."""
+    """A smooth path from 0, (n_frames, dimensions) in pixels, at most `farthest` pixels of the reference size away."""
     t = np.linspace(0, 1, n_frames)[:, None]
     path = np.zeros((n_frames, dimensions))
     for turns in (0.5, 1.0, 1.5):

@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline import paths
 from pipeline.databases.layouts import LAYOUTS, Layout
+from pipeline.storage import clip_store
 from pipeline.synthetic import truth
 from pipeline.synthetic.camera import Camera, film, portrait
 from pipeline.synthetic.expression import draw_motion
@@ -134,7 +135,7 @@ def _write(
     shown: dict[tuple[str, str], list[Captioned]] = {}
     threshold = truth.MOVING_THRESHOLD * camera.pixel
     subject = 0
-    with h5py.File(paths.truth(folder), "w") as known:
+    with h5py.File(paths.truth(folder), "w", libver=clip_store.FORMAT) as known:
         known.attrs["moving_threshold"] = threshold
         for index, clip in enumerate(plan):
             if clip.subject != subject:

@@ -58,7 +58,7 @@ def true_flow(basis: np.ndarray, profile: np.ndarray, head: np.ndarray, i: int, 
     here, there = expression_at(basis, profile[i]), expression_at(basis, profile[j])
     origin = first_frame_positions(here, head[i])
     grid = _grid(*here.shape[1:])
-    return moved_by(head[j], origin + _sample(there, origin)) - grid
+    return np.asarray(moved_by(head[j], origin + _sample(there, origin)) - grid)
 
 
 def moved_by(head: np.ndarray, position: np.ndarray) -> np.ndarray:

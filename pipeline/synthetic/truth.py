@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import h5py
 import numpy as np
 
@@ -35,15 +36,27 @@ def record(group: h5py.Group, label: str, motion: Motion, moving: np.ndarray) ->
     """Fill the group of a clip: class of its expression, motion, and bool (H, W) pixels that the expression moves."""
     group.attrs["label"] = label
     group.attrs["action_units"] = np.array(motion.units, np.int32)
-    packed = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+    packed = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True}
     group.create_dataset("basis", data=motion.basis, chunks=(1, 1, *motion.basis.shape[2:]), **packed)
-    group.create_dataset("profile", data=motion.profile)
-    group.create_dataset("head", data=motion.head)
+    clip_store.checked_dataset(group, "profile", motion.profile)
+    clip_store.checked_dataset(group, "head", motion.head)
     group.create_dataset("moving", data=moving, **packed)
 
 
-def read(path: Path, clips: Sequence[str], frames: int, size: int) -> dict[str, Truth]:
+def read(path: Path, clips: Sequence[str], frames: int, size: int, *, head_kept: bool) -> dict[str, Truth]:
     """Truth of each clip, in register with its `frames` interpolated frames of `size` pixels.
+
+    Parameters
+    ----------
+    path
+        truth.h5.
+    clips
+        Which.
+    frames, size
+        F and S.
+    head_kept
+        Whether the motion of the head is still in the frames, which then carries the regions along; otherwise all
+        frames are in register with the first.
 
     Raises
     ------
@@ -57,18 +70,53 @@ def read(path: Path, clips: Sequence[str], frames: int, size: int) -> dict[str, 
                 f"{path}: expected the motion of {len(clips)} clips, found none of {', '.join(missing[:5])}. "
                 "It belongs to another clip table; run `dvc repro`."
             )
-        return {
-            clip: Truth(
-                region(file[clip]["moving"][:], size),
-                energy(file[clip]["basis"][:], file[clip]["profile"][:], frames, size),
-            )
-            for clip in clips
-        }
+        return {clip: _truth(file[clip], frames, size, head_kept) for clip in clips}
 
 
-def region(moving: np.ndarray, size: int) -> np.ndarray:
-    """A region of the recorded frame (H, W) in the resized frame: bool (S, S), pixels that are at least half in it."""
-    picture = np.repeat(255 * moving.astype(np.uint8)[None, :, :, None], 3, axis=-1)
+def _truth(group: h5py.Group, frames: int, size: int, head_kept: bool) -> Truth:
+    basis, profile, head, moving = (clip_store.values(group, name) for name in ("basis", "profile", "head", "moving"))
+    inside = carried(moving, head, frames) if head_kept else moving
+    return Truth(region(inside, size), energy(basis, profile, frames, size))
+
+
+def carried(moving: np.ndarray, head: np.ndarray, frames: int) -> np.ndarray:
+    """How much of the time each pixel of the frame shows the region, when the head carries it along.
+
+    Parameters
+    ----------
+    moving
+        bool (H, W), the region in the first frame.
+    head
+        (n, 2, 3), affine map from the first recorded frame to each, pixels.
+    frames
+        F, interpolated frames.
+
+    Returns
+    -------
+    float32 (H, W), the share of the F - 1 flow frames, each of which is on the grid of the frame that it starts from.
+    """
+    recorded = np.arange(len(head))
+    times = np.linspace(0, len(head) - 1, frames)[:-1]
+    maps = np.stack([np.interp(times, recorded, path) for path in head.reshape(-1, 6).T], axis=1).reshape(-1, 2, 3)
+    mask, size = moving.astype(np.float32), moving.shape[::-1]
+    return np.asarray(np.stack([cv2.warpAffine(mask, one, size) for one in maps]).mean(axis=0))
+
+
+def region(inside: np.ndarray, size: int) -> np.ndarray:
+    """A region of the recorded frame in the resized frame.
+
+    Parameters
+    ----------
+    inside
+        (H, W), how much of each pixel is inside, 0 to 1.
+    size
+        S.
+
+    Returns
+    -------
+    bool (S, S), pixels that are at least half in it.
+    """
+    picture = np.repeat((255 * inside).astype(np.uint8)[None, :, :, None], 3, axis=-1)
     return resampling.resize(picture, size)[0, :, :, 0] > 127
 
 

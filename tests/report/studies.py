@@ -73,6 +73,7 @@ def study(clips=24, subjects=4, *, table=None, held_out="all", dataset="syntheti
     predicted = table[table["subject"].isin(folds)].reset_index(drop=True)
     pictures = rng.integers(0, 255, (8, FRAMES + 1, size, size, 3)).astype(np.uint8)
     flows = rng.normal(size=(8, FRAMES, 2, size, size)).astype(np.float16)
+    paths = np.eye(3)[:2] + rng.normal(0, 0.003, (8, FRAMES + 1, 2, 3))
     region = np.zeros((size, size), bool)
     region[8:20, 8:20] = True
     made = Study(
@@ -88,6 +89,7 @@ def study(clips=24, subjects=4, *, table=None, held_out="all", dataset="syntheti
         truth={clip: Truth(region, rng.uniform(size=FRAMES)) for clip in predicted["clip"]},
         frames=lambda clip: pictures[number(clip)],
         flow=lambda clip: flows[number(clip)],
+        head_motion=lambda clip: paths[number(clip)],
         provenance=provenance(folds),
     )
     return dataclasses.replace(made, **changes)

@@ -33,7 +33,9 @@ NETWORKS = {
 def write_arrays(folder, clips=NAMES):
     """The arrays of the clips, in this order."""
     rows = [NAMES.index(clip) for clip in clips]
-    clip_store.write_stack(folder / "resized.h5", "frames", clips, list(FRAME[rows].astype(np.uint8)))
+    clip_store.write_stack(folder / "stabilised.h5", "frames", clips, list(FRAME[rows].astype(np.uint8)))
+    heads = np.eye(3)[:2] + np.arange(len(NAMES))[:, None, None, None] * np.ones((1, FRAMES + 1, 2, 3))
+    clip_store.write_stack(folder / "head_motion.h5", "head_motion", clips, list(heads[rows]), {"fit": "affine"})
     clip_store.write_stack(folder / "flow.h5", "flow", clips, list(FLOW[rows]), {"method": "dis", "alpha": 1})
 
 
@@ -62,7 +64,8 @@ def sources(tmp_path, monkeypatch):
     )
     (tmp_path / "sub02.pt").write_bytes(checkpoint.to_bytes())
     part = part_of(Path("flow.h5"))
-    part = dataclasses.replace(part, resized=file_of(Path("resized.h5")), annotation={"coding.xlsx": "cd" * 32})
+    files = {"frames": file_of(Path("stabilised.h5")), "head_motion": file_of(Path("head_motion.h5"))}
+    part = dataclasses.replace(part, **files, annotation={"coding.xlsx": "cd" * 32})
     return Sources(
         clips=Path("clips.csv"),
         classes=Path("classes.json"),
@@ -111,7 +114,7 @@ def test_a_study_is_what_its_files_say(sources):
     assert made.provenance.devices == {"sub02": "cpu"} and made.provenance.trained_with == {"sub02": {"torch": "9.9"}}
     assert list(made.provenance.estimator.items()) == [("alpha", 1), ("method", "dis")]
     assert made.provenance.annotation == {"coding.xlsx": "cd" * 32}
-    files = ("resized.h5", "flow.h5", "clips.csv", "sub02.pt", "predictions.csv", "metrics.json")
+    files = ("stabilised.h5", "flow.h5", "clips.csv", "sub02.pt", "predictions.csv", "metrics.json")
     assert made.provenance.hashes == {name: sha256(Path(name)) for name in files}
 
 

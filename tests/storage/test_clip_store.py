@@ -35,6 +35,55 @@ def test_arrays_come_back_by_clip_name(tmp_path):
             np.testing.assert_array_equal(file[name][:], array)
 
 
+def flipped(path, content, offset):
+    """The file with one bit changed, `offset` bytes into the first place where `content` stands."""
+    data = bytearray(path.read_bytes())
+    data[data.index(content) + offset] ^= 4
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("row", [0, 2])
+def test_a_byte_of_an_array_that_has_changed_on_disk_is_an_error_by_name(tmp_path, row):
+    arrays = [np.random.default_rng(n).integers(0, 255, (40, 30), np.uint8) for n in range(3)]
+    flipped(stack(tmp_path / "a.h5", arrays), arrays[row].tobytes(), 777)
+    with clip_store.reading(tmp_path / "a.h5") as file:
+        np.testing.assert_array_equal(clip_store.values(file, "frames", 1), arrays[1])
+        with pytest.raises(InputError, match=r"a\.h5: expected the array frames as it was written, .*Delete it"):
+            clip_store.values(file, "frames", row)
+
+
+def test_a_byte_of_a_clip_by_itself_that_has_changed_on_disk_is_an_error_by_name(tmp_path):
+    array = np.random.default_rng(0).normal(size=(40, 3))
+    clip_store.write_arrays(tmp_path / "a.h5", [("sub01/EP01", array)])
+    flipped(tmp_path / "a.h5", array.tobytes(), 100)
+    with (
+        clip_store.reading(tmp_path / "a.h5") as file,
+        pytest.raises(InputError, match=r"a\.h5: expected the array sub01/EP01 as it was written"),
+    ):
+        clip_store.values(file, "sub01/EP01")
+
+
+def test_a_changed_name_of_a_clip_is_an_error_and_no_other_name(tmp_path):
+    flipped(stack(tmp_path / "a.h5"), b"sub02/EP01", 4)
+    with (
+        clip_store.reading(tmp_path / "a.h5") as file,
+        pytest.raises(InputError, match=r"a\.h5: expected the array clip"),
+    ):
+        clip_store.clip_names(file)
+
+
+def test_an_array_that_is_not_there_is_named(tmp_path):
+    with clip_store.reading(stack(tmp_path / "a.h5")) as file, pytest.raises(InputError, match=r"a\.h5: .*array flow"):
+        clip_store.values(file, "flow")
+
+
+def test_names_that_are_not_ascii_come_back(tmp_path):
+    clips = ["sub01/EP01", "sub01/émotion", "sub02/笑"]
+    clip_store.write_stack(tmp_path / "a.h5", "frames", clips, iter(np.zeros((3, 2), np.uint8)))
+    with clip_store.reading(tmp_path / "a.h5") as file:
+        assert clip_store.clip_names(file) == clips
+
+
 def test_equal_clips_give_equal_bytes_under_another_name(tmp_path):
     one, two = stack(tmp_path / "a.h5", b=1, a=2), stack(tmp_path / "b.h5", a=2, b=1)
     assert one.read_bytes() == two.read_bytes()

@@ -31,7 +31,7 @@ def shown(folder, clip):
 
 def test_the_region_is_where_the_picture_changes(tree):
     folder, clips = tree
-    known = truth.read(folder / "truth.h5", clips, FRAMES, SIZE)
+    known = truth.read(folder / "truth.h5", clips, FRAMES, SIZE, head_kept=False)
     for clip in clips:
         region = known[clip].region
         assert region.shape == (SIZE, SIZE) and region.dtype == bool and 0 < region.mean() < 0.6
@@ -45,7 +45,7 @@ def test_the_region_is_where_the_picture_changes(tree):
 
 def test_the_energy_is_when_the_picture_changes(tree):
     folder, clips = tree
-    for clip, known in truth.read(folder / "truth.h5", clips, FRAMES, SIZE).items():
+    for clip, known in truth.read(folder / "truth.h5", clips, FRAMES, SIZE, head_kept=False).items():
         change = np.abs(np.diff(shown(folder, clip), axis=0)).mean(axis=(1, 2))
         assert known.energy.shape == (FRAMES - 1,)
         assert np.corrcoef(known.energy, change)[0, 1] > 0.6
@@ -63,21 +63,44 @@ def test_the_energy_is_the_mean_length_of_the_steps_in_pixels_of_the_resized_fra
     np.testing.assert_allclose(truth.energy(basis, profile, 3, 40), [4.0, 8.0])
 
 
+def test_a_head_that_moves_carries_the_region_along_where_its_motion_is_kept():
+    moving = np.zeros((40, 60), bool)
+    moving[10:20, 10:30] = True
+    head = np.tile(np.eye(3, dtype=np.float32)[:2], (5, 1, 1))
+    head[:, 0, 2] = [0, 8, 8, 8, 8]  # at once 8 px to the right
+    inside = truth.carried(moving, head, 5)
+    np.testing.assert_allclose(inside[15, [5, 12, 20, 33, 50]], [0, 0.25, 1, 0.75, 0])
+    expected = np.zeros((40, 60), bool)
+    expected[10:20, 18:38] = True
+    np.testing.assert_array_equal(truth.region(inside, 60), truth.region(expected, 60))
+    head[:, 0, 2] = 0
+    np.testing.assert_array_equal(truth.carried(moving, head, 5), moving)
+
+
+def test_the_head_moves_between_recorded_frames_as_the_interpolation_does():
+    moving = np.zeros((40, 60), bool)
+    moving[10:20, 10:30] = True
+    head = np.tile(np.eye(3, dtype=np.float32)[:2], (2, 1, 1))
+    head[1, 0, 2] = 8
+    # Flow frames start at times 0, 1/4, 1/2 and 3/4: the left edge is at 10, 12, 14 and 16.
+    np.testing.assert_allclose(truth.carried(moving, head, 5)[15, [9, 10, 12, 14, 16]], [0, 0.25, 0.5, 0.75, 1])
+
+
 def test_a_clip_without_truth_is_named(tree):
     folder, clips = tree
     with pytest.raises(InputError, match=r"truth\.h5: expected the motion of 7 clips, found none of sub09/EP99"):
-        truth.read(folder / "truth.h5", [*clips, "sub09/EP99"], FRAMES, SIZE)
+        truth.read(folder / "truth.h5", [*clips, "sub09/EP99"], FRAMES, SIZE, head_kept=False)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(InputError, match=r"truth\.h5: expected a complete HDF5 file"):
-        truth.read(tmp_path / "truth.h5", ["a"], FRAMES, SIZE)
+        truth.read(tmp_path / "truth.h5", ["a"], FRAMES, SIZE, head_kept=False)
 
 
 def test_the_file_is_not_changed(tree):
     folder, clips = tree
     before = (folder / "truth.h5").read_bytes()
-    truth.read(folder / "truth.h5", clips, FRAMES, SIZE)
+    truth.read(folder / "truth.h5", clips, FRAMES, SIZE, head_kept=False)
     assert (folder / "truth.h5").read_bytes() == before
     with h5py.File(folder / "truth.h5") as file:
         assert set(clips) <= {f"{subject}/{name}" for subject in file for name in file[subject]}
