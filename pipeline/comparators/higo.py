@@ -21,6 +21,8 @@ from pipeline.comparators.parts.settings import STRICT, Grid3
 from pipeline.errors import InputError
 
 READS = "frames"
+TITLE = "HIGO"
+REMARK = "without the paper's magnification of motion by default"
 
 
 @dataclass(frozen=True, config=STRICT)
