@@ -14,7 +14,7 @@ from stages.command import counter, stage
 @click.argument("database")
 @click.argument("method")
 def main(database: str, method: str) -> None:
-    """The feature METHOD of the clips of DATABASE, without labels. A run that was interrupted goes on where it ended."""
+    """The feature METHOD of the clips of DATABASE, without labels. An interrupted run goes on where it ended."""
     params = load_params(paths.PARAMS)
     arrays = {"frames": paths.resized(database), "flow": paths.flow(database)}[comparators.reads(method)]
     task = description.Task(method, params.comparators.settings(method), arrays)

@@ -22,7 +22,7 @@ from pipeline.errors import InputError
 
 READS = "frames"
 TITLE = "HIGO"
-REMARK = "without the paper's magnification of motion by default"
+REMARK = "the paper's magnification of motion is a setting, off unless asked for"
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -1,12 +1,14 @@
 """Table 1 of the paper under one protocol: every method on the same clips and folds, compared with one of them.
 
 A row is a method, by its predictions. Each is compared with the reference (STANet) twice: with the clip as the unit,
-which takes clips of one person for independent, and with the subject as the unit, which does not. The p of each kind are
-corrected for the number of rows.
+which takes clips of one person for independent, and with the subject as the unit, which does not. The p of either kind
+are corrected for the number of rows.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,9 +24,13 @@ from pipeline.evaluation.significance import (
     smallest_permutation_p,
     wilson_interval,
 )
+from pipeline.storage import tables
 
 COLUMNS = ("clip", "subject", "label", "predicted")
 """Of a table of predictions, text; it may have more."""
+
+TEXT = ("method", "title", "remark", "published_source", "published_protocol")
+"""Columns of the table that are text; all others are numbers."""
 
 _LEVEL = 0.05
 
@@ -64,10 +70,10 @@ def compare(reference: Method, others: Sequence[Method], classes: Sequence[str] 
     -------
     A row per method, the reference first; columns
 
-    - `method,title`; `accuracy,uf1,uar` as fractions, `correct`, `clips`, `subjects`;
+    - `method`; `accuracy,uf1,uar` as fractions, `correct`, `clips`, `subjects`;
     - `<score>_low,<score>_high`: 95 % interval of the accuracy over clips (Wilson), and, as `<score>_subjects_low` and
       `_high`, of each score over subjects (`bootstrap_intervals`); the latter empty for a single subject;
-    - `seeds`, `accuracy_mean`, `accuracy_smallest`, `accuracy_largest` over the seeds;
+    - `title`, as people read it; `seeds`, `accuracy_mean`, `accuracy_smallest`, `accuracy_largest` over the seeds;
     - `won,lost`: clips that the method has right and the reference's first seed wrong, and the other way round;
     - `mcnemar_p,permutation_p` against the reference, `mcnemar_holm,permutation_holm` corrected for the number of rows;
       1 for the reference itself, which equals itself;
@@ -97,8 +103,8 @@ def compare(reference: Method, others: Sequence[Method], classes: Sequence[str] 
         rows.append(
             {
                 "method": method.name,
-                "title": method.label,
                 **_scores(table, classes),
+                "title": method.label,
                 **_over_seeds([_right(aligned[method.name, seed]) for seed in range(len(method.predictions))]),
                 "won": int((right & ~seeds[0]).sum()),
                 "lost": int((~right & seeds[0]).sum()),
@@ -113,7 +119,7 @@ def compare(reference: Method, others: Sequence[Method], classes: Sequence[str] 
     found = pd.DataFrame(rows).astype({"values": "Int64"})
     for test in ("mcnemar", "permutation"):
         corrected = [1.0, *holm(found[f"{test}_p"].to_numpy()[1:])]
-        found.insert(int(found.columns.get_indexer([f"{test}_p"])[0]) + 1, f"{test}_holm", corrected)
+        found.insert(list(found.columns).index(f"{test}_p") + 1, f"{test}_holm", corrected)
     return found
 
 
@@ -143,6 +149,15 @@ def with_published(table: pd.DataFrame, published: pd.DataFrame, dataset: str) -
     for column in ("source", "protocol"):
         found[f"published_{column}"] = theirs[column].reindex(table["method"]).fillna("").to_numpy()
     return found
+
+
+def read(path: Path) -> pd.DataFrame:
+    """The table as it was written; empty cells of text are empty."""
+    columns = pd.read_csv(path, nrows=0).columns
+    table = tables.read(path, numbers=[column for column in columns if column not in TEXT])
+    return table.fillna({column: "" for column in TEXT if column in columns}).astype(
+        {column: "Int64" for column in ("values", "published_clips") if column in columns}
+    )
 
 
 def checked(name: str, table: pd.DataFrame) -> pd.DataFrame:
@@ -175,20 +190,19 @@ def sentences(table: pd.DataFrame) -> list[str]:
     smallest = smallest_permutation_p(subjects)
     first = smallest * max(len(others), 1)
     found = [
-        f"One clip is {100 / clips:.2f} points. An interval over clips takes them for independent draws, which clips of "
-        "one person are not; the interval over subjects draws whole persons, of whom there are "
-        f"{subjects}."
+        f"One clip is {100 / clips:.2f} points. An interval over clips takes them for independent draws, which those "
+        f"of one person are not; the interval over subjects draws whole persons, of whom there are {subjects}."
     ]
     if several:
+        spread = f"{100 * reference['accuracy_smallest']:.2f} to {100 * reference['accuracy_largest']:.2f} %"
         found.append(
-            f"{reference['title']} was trained with {reference['seeds']} seeds: {100 * reference['accuracy_mean']:.2f} % "
-            f"on average, {100 * reference['accuracy_smallest']:.2f} to {100 * reference['accuracy_largest']:.2f} %. "
-            "Scores and intervals are those of the first; each p is the largest over the seeds."
+            f"{reference['title']} stands for {reference['seeds']} seeds: {100 * reference['accuracy_mean']:.2f} % on "
+            f"average, {spread}. Scores and intervals are those of the first; each p is the largest over the seeds."
         )
     else:
         found.append(
-            f"{reference['title']} is one seed: another one moves it by some clips, and with it every comparison. "
-            "`python -m pipeline compare` takes experiments of other seeds."
+            f"{reference['title']} is one seed: another one moves a network by some clips, and with it every "
+            "comparison. `python -m pipeline compare` takes experiments of other seeds."
         )
     found.append(
         "McNemar's test asks whether as many clips are won as lost, and takes clips for independent: its p are rather "
@@ -254,7 +268,11 @@ def as_text(table: pd.DataFrame) -> str:
         )
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     rows = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    return "\n".join([*rows, "", *(f"- {sentence}" for sentence in sentences(table)), ""])
+    return "\n".join([*rows, "", *map(_remark, sentences(table)), ""])
+
+
+def _remark(sentence: str) -> str:
+    return textwrap.fill(sentence, 100, initial_indent="- ", subsequent_indent="  ")
 
 
 def _aligned(first: pd.DataFrame, reference: str, table: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -208,8 +208,8 @@ def smallest_permutation_p(subjects: int, draws: int = 100_000) -> float:
 def holm(p: ArrayLike) -> list[float]:
     """p of several tests, corrected for their number: below α after it, below α altogether.
 
-    The chance of at least one false alarm is at most α, however the tests depend on one another: Holm 1979, Scandinavian
-    Journal of Statistics 6, 65-70.
+    The chance of at least one false alarm is at most α, however the tests depend on one another: Holm 1979,
+    Scandinavian Journal of Statistics 6, 65-70.
     """
     values = np.asarray(p, float)
     order = np.argsort(values, kind="stable")

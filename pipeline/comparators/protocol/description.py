@@ -26,7 +26,6 @@ from pipeline import comparators
 from pipeline.errors import InputError
 from pipeline.storage import clip_store, resume
 
-
 STARTUP = 4.0
 """Seconds of work below which it is not worth to start processes, each of which imports everything anew."""
 
@@ -115,7 +114,7 @@ def features(
         yield feature
 
 
-def attributes(task: Task) -> dict[str, str]:
+def attributes(task: Task) -> dict[str, str | int | float]:
     """What is noted beside the features: the method and its settings."""
     return {"method": task.name, "settings": json.dumps(task.settings, sort_keys=True)}
 
