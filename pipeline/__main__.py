@@ -129,7 +129,7 @@ def ablate(
 
 
 @main.command()
-@click.argument("names", nargs=-1, required=True, metavar="A B ...")
+@click.argument("names", nargs=-1, metavar="A B ...")
 @click.option(
     "--other-seed", "other_seeds", multiple=True, metavar="NAME", help="A with another seed; may be given again."
 )
