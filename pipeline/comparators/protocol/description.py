@@ -127,9 +127,9 @@ def cores() -> int:
 def _side_by_side(task: Task, rows: list[int], workers: int) -> Iterator[np.ndarray]:
     """Features of the clips in these rows, in their order."""
     here, rows = rows[:1], rows[1:]
-    start = time.perf_counter()
+    start = time.process_time()
     yield from map(task.describe, here)
-    if min(workers, len(rows)) < 2 or (time.perf_counter() - start) * len(rows) < STARTUP:
+    if min(workers, len(rows)) < 2 or (time.process_time() - start) * len(rows) < STARTUP:
         yield from map(task.describe, rows)
         return
     # New processes instead of copies of this one, whose libraries may hold locks.
