@@ -144,7 +144,7 @@ def main(counts: tuple[int, ...], subjects: int, study: bool, methods: tuple[str
                     total += [seconds, processors, 0, 0] if stage[0] == "describe" else [0, 0, seconds, processors]
                     row += f" {seconds:>10.1f} {processors:>7.1f} {peak:>8.0f}"
                     if stage[0] == "describe":
-                        measured([sys.executable, "-m", "stages.gather_features", "synthetic", method], checkout)
+                        measured([sys.executable, "-m", "stages.gather_features", *["synthetic"] * 2, method], checkout)
                 click.echo(row)
             click.echo(json.dumps({"describe": total[:2].round(1).tolist(), "classify": total[2:].round(1).tolist()}))
 

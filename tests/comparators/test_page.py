@@ -49,7 +49,7 @@ def test_a_method_of_ones_own_takes_twenty_lines_and_runs(tmp_path):
             "from stages import classify, describe, gather_features",
             "run = lambda stage, *words: print(CliRunner().invoke(stage.main, words).output)",
             "run(describe, 'synthetic', 'mean_speed')",
-            "run(gather_features, 'synthetic', 'mean_speed')",
+            "run(gather_features, 'synthetic', 'synthetic', 'mean_speed')",
             "run(classify, 'mean_speed')",
         ]
     )

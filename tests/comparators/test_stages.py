@@ -70,7 +70,7 @@ def run_all(methods=tuple(METHODS)):
     """Bytes of everything that the stages write."""
     for method in methods:
         run(describe, "synthetic", method)
-        run(gather_features, "synthetic", method)
+        run(gather_features, "synthetic", "synthetic", method)
         run(classify, method)
     run(largest_class)
     run(compare)

@@ -8,6 +8,7 @@ import inspect
 import json
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -147,7 +148,7 @@ def _side_by_side(task: Task, rows: list[int], workers: int) -> Iterator[np.ndar
 
 
 def _end_with_parent() -> None:
-    """Have this process end when the one that started it does, however that ends."""
+    """Have this process end when the one that started it does, however that ends, and leave Ctrl-C to that one."""
 
     def wait() -> None:
         parent = multiprocessing.parent_process()
@@ -155,4 +156,5 @@ def _end_with_parent() -> None:
             parent.join()
         os._exit(1)
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=wait, daemon=True).start()
