@@ -71,8 +71,8 @@ def compare(reference: Method, others: Sequence[Method], classes: Sequence[str] 
     A row per method, the reference first; columns
 
     - `method`; `accuracy,uf1,uar` as fractions, `correct`, `clips`, `subjects`;
-    - `<score>_low,<score>_high`: 95 % interval of the accuracy over clips (Wilson), and, as `<score>_subjects_low` and
-      `_high`, of each score over subjects (`bootstrap_intervals`); the latter empty for a single subject;
+    - `accuracy_low,accuracy_high`: 95 % interval over clips (Wilson); `<score>_subjects_low,<score>_subjects_high`: that
+      of each score over subjects (`bootstrap_intervals`), empty for a single subject;
     - `title`, as people read it; `seeds`, `accuracy_mean`, `accuracy_smallest`, `accuracy_largest` over the seeds;
     - `won,lost`: clips that the method has right and the reference's first seed wrong, and the other way round;
     - `mcnemar_p,permutation_p` against the reference, `mcnemar_holm,permutation_holm` corrected for the number of rows;
@@ -299,18 +299,18 @@ def _right(table: pd.DataFrame) -> np.ndarray:
     return (table["label"] == table["predicted"]).to_numpy(bool)
 
 
-def _scores(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, float | int | None]:
+def _scores(table: pd.DataFrame, classes: Sequence[str]) -> dict[str, float | int]:
     confusion = metrics.confusion_matrix(table["label"], table["predicted"], classes)
     scores = metrics.scores(confusion)
     correct, clips, subjects = int(np.trace(confusion)), len(table), int(table["subject"].nunique())
     low, high = wilson_interval(correct, clips)
-    found: dict[str, float | int | None] = {**scores, "correct": correct, "clips": clips, "subjects": subjects}
+    found: dict[str, float | int] = {**scores, "correct": correct, "clips": clips, "subjects": subjects}
     found |= {"accuracy_low": low, "accuracy_high": high}
     over_subjects: Mapping[str, tuple[float, float]] = {}
     if subjects > 1:
         over_subjects = bootstrap_intervals(table, classes)
     for name in scores:
-        bounds = over_subjects.get(name, (None, None))
+        bounds = over_subjects.get(name, (np.nan, np.nan))
         found |= {f"{name}_subjects_low": bounds[0], f"{name}_subjects_high": bounds[1]}
     return found
 

@@ -36,6 +36,12 @@ def test_table_1_is_sorted_and_published_figures_are_hollow():
     assert found == pytest.approx({title: value for title, value in published.items() if not np.isnan(value)})
 
 
+def test_a_single_subject_has_no_band():
+    table = studies.table1(studies.predictions(8, 1))
+    bands = [line for line in score_figures.table1(table).axes[0].lines if line.get_linewidth() == 6]
+    assert [len(band.get_xdata()) for band in bands] == [0]  # that of the legend
+
+
 def test_without_published_figures_there_is_no_mark_for_them():
     table = studies.table1(studies.predictions(24, 4), "synthetic")
     figure = score_figures.table1(table)
