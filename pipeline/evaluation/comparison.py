@@ -71,8 +71,8 @@ def compare(reference: Method, others: Sequence[Method], classes: Sequence[str] 
     A row per method, the reference first; columns
 
     - `method`; `accuracy,uf1,uar` as fractions, `correct`, `clips`, `subjects`;
-    - `accuracy_low,accuracy_high`: 95 % interval over clips (Wilson); `<score>_subjects_low,<score>_subjects_high`: that
-      of each score over subjects (`bootstrap_intervals`), empty for a single subject;
+    - `accuracy_low,accuracy_high`: 95 % interval over clips (Wilson); `<score>_subjects_low`, `<score>_subjects_high`:
+      that of each score over subjects (`bootstrap_intervals`), empty for a single subject;
     - `title`, as people read it; `seeds`, `accuracy_mean`, `accuracy_smallest`, `accuracy_largest` over the seeds;
     - `won,lost`: clips that the method has right and the reference's first seed wrong, and the other way round;
     - `mcnemar_p,permutation_p` against the reference, `mcnemar_holm,permutation_holm` corrected for the number of rows;
