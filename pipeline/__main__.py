@@ -129,6 +129,29 @@ def ablate(
 
 
 @main.command()
+@click.argument("names", nargs=-1, metavar="A B ...")
+@click.option(
+    "--other-seed", "other_seeds", multiple=True, metavar="NAME", help="A with another seed; may be given again."
+)
+@click.option("--csv", "csv", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures to a file, too.")
+def compare(names: tuple[str, ...], other_seeds: tuple[str, ...], csv: Path | None) -> None:
+    """Compare A with B and all others: intervals, tests by clip and by subject, what can be concluded.
+
+    Each is a DVC experiment on the active dataset, results/<dataset>/comparators/<method>.csv, or any other CSV file
+    with the columns clip, subject, label and predicted, all for the same clips.
+    """
+    from pipeline.evaluation import comparison
+    from pipeline.runs import comparison as results
+    from pipeline.storage.outputs import staged
+
+    table = results.run(names, other_seeds)
+    click.echo(comparison.as_text(table), nl=False)
+    if csv is not None:
+        with staged(csv.absolute().parent / ".partial" / csv.name, csv) as [draft]:
+            table.to_csv(draft, index=False)
+
+
+@main.command()
 @click.argument("clip")
 @click.option("--onset", type=int, help="First frame; the first of a video is 1.")
 @click.option("--offset", type=int, help="Last frame.")

@@ -3,19 +3,21 @@
 pydantic does the checking: types are strict (no text where a number belongs), unknown keys are errors.
 """
 
+import dataclasses
 import difflib
 import io
 import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from pipeline import comparators
 from pipeline.databases.layouts import LAYOUTS
 from pipeline.databases.profiles import PROFILES
 from pipeline.databases.task import dataset_name
@@ -148,6 +150,28 @@ class Train:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class _Comparators:
+    """Settings of the other methods of Table 1: those that all share."""
+
+    methods: Annotated[tuple[Annotated[str, _one_of(comparators.methods())], ...], AfterValidator(_distinct)]
+    class_weight: Literal["none", "balanced"]
+
+    def settings(self, method: str) -> dict[str, Any]:
+        """The constants of one method, as keywords of `comparators.describe`."""
+        return dataclasses.asdict(getattr(self, method))
+
+
+if TYPE_CHECKING:
+    Comparators = _Comparators
+else:
+    # A section for each method, typed as its module types it: the names of the methods are those of their files.
+    _TYPES = {name: comparators.settings_type(name) for name in comparators.methods()}
+    Comparators = dataclass(frozen=True, config=_STRICT)(
+        type("Comparators", (_Comparators,), {"__annotations__": _TYPES, "__module__": __name__})
+    )
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Report:
     """Settings of `report`."""
 
@@ -181,6 +205,7 @@ class Params:
     flow: Flow
     model: Model
     train: Train
+    comparators: Comparators
     report: Report
     runtime: Runtime
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 PARAMS = Path("params.yaml")
 LOCK = Path("dvc.lock")
+PUBLISHED = Path("pipeline/evaluation/published.csv")
 SYNTHETIC = Path("data/raw/synthetic")
 
 
@@ -59,6 +60,11 @@ def flow(database: str) -> Path:
     return Path("data") / database / "flow.h5"
 
 
+def features(database: str, method: str) -> Path:
+    """What a method of Table 1 describes the clips by."""
+    return Path("data") / database / "features" / f"{method}.h5"
+
+
 # --- of a dataset: what is studied, the clips of one database or of several in the classes of a task ------------------
 
 
@@ -75,6 +81,16 @@ def part(dataset: str, database: str) -> Path:
 def manifests(dataset: str, databases: Iterable[str]) -> list[Path]:
     """Manifests of the databases that a dataset is made of."""
     return [part(dataset, database) for database in databases]
+
+
+def described(dataset: str, method: str) -> Path:
+    """Folder of the manifests that say where the features of each database lie."""
+    return Path("data") / dataset / "described" / method
+
+
+def described_part(dataset: str, method: str, database: str) -> Path:
+    """Manifest of the features of one database."""
+    return described(dataset, method) / f"{database}.json"
 
 
 def clips(dataset: str) -> Path:
@@ -140,6 +156,26 @@ def confusion(dataset: str) -> Path:
 def per_subject(dataset: str) -> Path:
     """Accuracy of every fold."""
     return results(dataset) / "per_subject.csv"
+
+
+def comparators(dataset: str) -> Path:
+    """Folder of what the other methods of Table 1 predict."""
+    return results(dataset) / "comparators"
+
+
+def comparator(dataset: str, method: str) -> Path:
+    """Predictions of one of them, all folds."""
+    return comparators(dataset) / f"{method}.csv"
+
+
+def comparator_facts(dataset: str, method: str) -> Path:
+    """What its row of Table 1 says besides the scores."""
+    return comparators(dataset) / f"{method}.json"
+
+
+def table1(dataset: str) -> Path:
+    """Scores of all methods, with their intervals and tests."""
+    return results(dataset) / "table1.csv"
 
 
 def attention(dataset: str) -> Path:

@@ -2,13 +2,15 @@
 
 import functools
 from collections.abc import Callable, Iterable, Sized
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from tqdm import tqdm
 
 from pipeline.errors import InputError
-from pipeline.params import Params
+
+if TYPE_CHECKING:  # a stage without parameters need not wait for them
+    from pipeline.params import Params
 
 T = TypeVar("T")
 
@@ -26,7 +28,7 @@ def stage(function: Callable[..., None]) -> click.Command:
     return click.command()(run)
 
 
-def progress(params: Params, label: str, unit: str, total: int) -> Callable[[Iterable[T]], Iterable[T]]:
+def progress(params: "Params", label: str, unit: str, total: int) -> Callable[[Iterable[T]], Iterable[T]]:
     """Wrap an iteration in a progress bar on stderr; quiet when stderr is no terminal.
 
     What is missing to `total` from an iterable of known length was done by an earlier run.
@@ -39,10 +41,10 @@ def progress(params: Params, label: str, unit: str, total: int) -> Callable[[Ite
     return wrap
 
 
-def counter(params: Params, label: str, unit: str, total: int, done: int) -> "tqdm[Any]":
+def counter(params: "Params", label: str, unit: str, total: int, done: int) -> "tqdm[Any]":
     """Progress bar for `update(n)`, with n of any size; the `done` of an earlier run do not count into its speed."""
     return tqdm(desc=label, unit=unit, total=total, initial=done, disable=_disable(params))
 
 
-def _disable(params: Params) -> bool | None:
+def _disable(params: "Params") -> bool | None:
     return None if params.runtime.progress else True  # None: where stderr is no terminal

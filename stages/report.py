@@ -6,13 +6,15 @@ import click
 import torch
 
 from pipeline import paths
-from pipeline.databases.profiles import PROFILES
 from pipeline.params import load_params
 from pipeline.report.page import write
 from pipeline.report.sources import Sources, open_study
 from pipeline.storage import parts
 from pipeline.storage.outputs import staged
 from stages.command import progress, stage
+
+CONFUSIONS = ("distlbp_rip", "sparse_mdmo")
+"""Methods whose confusion matrices the paper's Figures 3 to 5 show beside STANet's."""
 
 
 @stage
@@ -30,16 +32,18 @@ def main() -> None:
         predictions=paths.predictions(name),
         metrics=paths.metrics(name),
         per_subject=paths.per_subject(name),
+        table1=paths.table1(name),
+        others={
+            method: paths.comparator(name, method) for method in CONFUSIONS if method in params.comparators.methods
+        },
     )
 
     def bar(clips: list[str]) -> Iterable[str]:
         return progress(params, "report", "clip", len(clips))(clips)
 
-    # The paper's figures are for the databases' own classes.
-    published = PROFILES[name].published if params.classes == "own" else ()
     targets = [paths.report(name), paths.figures(name), paths.attention(name)]
     with (
-        open_study(params, sources, published, bar) as study,
+        open_study(params, sources, bar) as study,
         staged(paths.partial("report", name), *targets) as [page, folder, scores],
     ):
         if mixed := study.provenance.mixed_devices():

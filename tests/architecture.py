@@ -22,11 +22,11 @@ LIBRARY: dict[str, tuple[str, ...]] = {
     "flow": ("storage", "device"),
     "evaluation": ("storage",),
     "learning": ("evaluation.loso", "storage"),
-    "params": ("databases", "flow.estimators", "frames.head_motion", "paths"),
+    "params": ("comparators", "databases", "flow.estimators", "frames.head_motion", "paths"),
     "stanet": ("learning", "evaluation", "params", "storage"),
     "comparators": ("learning", "evaluation", "storage"),
     "report": (
-        *("databases.profiles", "evaluation", "frames", "learning", "params"),
+        *("evaluation", "frames", "learning", "params"),
         *("stanet", "storage", "synthetic"),
     ),
 }
@@ -48,7 +48,7 @@ RULE: dict[str, tuple[str, ...]] = {
 
 SHARED = {
     "flow": ("estimators", "extraction", "known_motion"),
-    "comparators": ("learnt", "parts"),
+    "comparators": ("learnt", "parts", "protocol"),
 }
 """Modules for everybody in a room whose other modules and folders are methods, none of which may import another."""
 

@@ -47,6 +47,8 @@ def test_the_rule_goes_in_no_circle():
         ("flow.extraction", "flow.dis.estimator", False),
         ("comparators.hoof", "comparators.parts.blocks", True),
         ("comparators.hoof", "comparators.lbp_top", False),
+        ("comparators.protocol.description", "comparators", True),
+        ("comparators.protocol.description", "comparators.hoof", False),
         ("adoption.adopt", "runs.folds", False),
         ("__main__", "adoption.adopt", True),
         ("errors", "storage.tables", False),

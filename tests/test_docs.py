@@ -42,6 +42,7 @@ RUN = {
     "dvc metrics diff --all": ("tests/stages/test_pipeline.py", '"metrics", "diff", "--all"'),
     "dvc plots show": ("tests/stages/test_pipeline.py", '"plots", "show"'),
     "python -m pipeline ablate": ("tests/stages/test_ablation.py", '"pipeline", "ablate"'),
+    "python -m pipeline compare": ("tests/runs/test_comparison.py", '["compare", *arguments]'),
     "python -m pipeline folds": ("tests/stages/test_folds.py", '"pipeline", "folds"'),
     "python -m pipeline predict": ("tests/stages/test_prediction.py", '"pipeline", "predict"'),
     "python -m pipeline use synthetic": ("tests/adoption/test_adopt.py", 'use("synthetic")'),

@@ -4,16 +4,20 @@ import ast
 import dataclasses
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import typing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from dvc.parsing import DataResolver
+from dvc.repo import Repo
 from ruamel.yaml import YAML
 
-from pipeline import params
+from pipeline import comparators, params
 from pipeline.databases import profiles, recordings
 from pipeline.evaluation import metrics
 from pipeline.flow.estimators import METHODS
@@ -42,6 +46,9 @@ STAGES = {
     for name, stage in YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"].items()
 }
 PER_DATABASE = ("index", "interpolate", "resize", "extract_flow", "gather")
+PER_METHOD = ("describe", "gather_features", "classify")
+ROOM = "pipeline/comparators"
+METHOD = "${item.method}"
 
 # Parameters that a stage reads and that change nothing of what it writes.
 READ_ONLY = {
@@ -54,17 +61,23 @@ READ_ONLY = {
     },
     "gather": {"databases": "which databases there are is in the names of the stages"},
     "train": {"databases": "which manifests are read is in the folder of the manifests, which it depends on"},
+    "classify": {"databases": "as above"},
 }
 
 
 def closure(start: str) -> set[str]:
-    """A module and everything that it imports, without what is exempt."""
+    """A module and everything that it imports, without what is exempt.
+
+    The function `classify` of a method and of its room is left out where clips are only described: what is learnt of
+    features cannot change them.
+    """
+    without = "classify" if start == "stages/describe.py" else None
     found, pending = set(), {start}
     while pending:
         file = pending.pop()
         if file not in found and file not in EXEMPT:
             found.add(file)
-            pending |= imports(ROOT / file)
+            pending |= imports(ROOT / file, without if file.startswith(f"{ROOM}/") else None)
     return found
 
 
@@ -73,21 +86,112 @@ def modules(folder: str) -> set[str]:
     return set().union(*(closure(path.relative_to(ROOT).as_posix()) for path in (ROOT / folder).rglob("*.py")))
 
 
-def code(stage: str, method: str) -> set[str]:
+def code(stage: str, **chosen: str) -> set[str]:
     """The modules among the `deps` of a stage, those in folders included."""
-    deps = [dep.replace("${flow.method}", method) for dep in STAGES[stage]["deps"]]
+    deps = STAGES[stage]["deps"]
+    for name, value in chosen.items():
+        deps = [dep.replace(f"${{{name.replace('_', '.')}}}", value) for dep in deps]
     folders = [dep for dep in deps if dep.startswith("pipeline/") and (ROOT / dep).is_dir()]
     inside = {path.relative_to(ROOT).as_posix() for folder in folders for path in (ROOT / folder).rglob("*.py")}
     return inside | {dep for dep in deps if dep.endswith(".py")}
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage not in PER_METHOD])
 @pytest.mark.parametrize("method", METHODS)
 def test_deps_are_the_modules_that_the_stage_imports(stage, method):
     expected = closure(f"stages/{stage}.py")
     if "pipeline/flow/estimators.py" in expected:  # it imports the estimator by name
         expected |= modules(f"pipeline/flow/{method}")
-    assert code(stage, method) == expected
+    assert code(stage, flow_method=method) == expected
+
+
+@pytest.mark.parametrize("stage", PER_METHOD)
+@pytest.mark.parametrize("method", comparators.methods())
+def test_deps_of_a_method_are_its_module_and_what_methods_share(stage, method):
+    expected = closure(f"stages/{stage}.py")
+    if f"{ROOM}/__init__.py" in expected:  # it imports the method by name
+        without = "classify" if stage == "describe" else None
+        for file in imports(ROOT / ROOM / f"{method}.py", without):
+            expected |= closure(file)
+        expected.add(f"{ROOM}/{method}.py")
+        shared = ("parts",) if stage == "describe" else ("parts", "learnt")
+        # Whole folders: no template can say which of the shared modules one method needs.
+        expected |= {path.relative_to(ROOT).as_posix() for name in shared for path in (ROOT / ROOM / name).glob("*.py")}
+    assert code(stage, item_method=method) == expected
+
+
+def test_what_is_described_does_not_depend_on_what_is_learnt():
+    """Outside of their functions `classify`, neither methods nor what they share import from `learnt`."""
+    for path in (ROOT / ROOM).rglob("*.py"):
+        if path.parent.name != "learnt":
+            learnt = {file for file in imports(path, "classify") if file.startswith(f"{ROOM}/learnt/")}
+            assert not learnt, path
+
+
+def resolved() -> dict[str, dict[str, Any]]:
+    """All stages as DVC makes them of the templates."""
+    return DataResolver(Repo(ROOT), ROOT.as_posix(), YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")).resolve()[
+        "stages"
+    ]
+
+
+def test_a_block_of_one_method_is_a_parameter_of_that_methods_stages_alone():
+    stages = resolved()
+    block = "comparators.fdm"
+    concerned = {name for name, stage in stages.items() if block in stage.get("params", [])}
+    assert concerned == {"describe@synthetic-fdm", "classify@synthetic-fdm"}
+    # Of what they write, these two are read by nothing but the comparison; the report prints every parameter.
+    readers = downstream(stages, concerned)
+    assert readers - concerned == {"gather_features@synthetic-fdm", "compare@synthetic", "report@synthetic"}
+    of_all = {name for name, stage in stages.items() if "comparators" in stage.get("params", [])}
+    assert of_all == {"report@synthetic"}
+
+
+def test_published_figures_concern_the_comparison_alone():
+    assert [name for name, stage in STAGES.items() if "pipeline/evaluation/published.csv" in stage["deps"]] == [
+        "compare"
+    ]
+
+
+def test_clips_are_described_without_any_table_of_labels():
+    for stage in ("describe", "gather_features"):
+        assert not [dep for dep in STAGES[stage]["deps"] if dep.endswith((".csv", ".json")) or dep.endswith("/splits")]
+
+
+def test_without_methods_the_largest_class_is_still_compared(tmp_path):
+    document = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
+    document["comparators"]["methods"] = []
+    YAML().dump(document, tmp_path / "params.yaml")
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    Repo.init(tmp_path, no_scm=True)
+    definition = YAML(typ="safe", pure=True).load(tmp_path / "dvc.yaml")
+    stages = DataResolver(Repo(tmp_path), tmp_path.as_posix(), definition).resolve()["stages"]
+    assert not [name for name in stages if name.split("@")[0] in PER_METHOD]
+    # Every file that a stage reads is one that another stage writes, or is there.
+    written = {out for stage in stages.values() for out in outputs(stage)}
+    for stage in stages.values():
+        for dep in stage["deps"]:
+            made = any(out == dep or out.startswith(f"{dep}/") or dep.startswith(f"{out}/") for out in written)
+            assert made or (ROOT / dep).exists(), dep
+
+
+def outputs(stage: dict[str, Any]) -> list[str]:
+    listed = [*stage.get("outs", []), *stage.get("metrics", [])]
+    return [next(iter(out)) if isinstance(out, dict) else out for out in listed]
+
+
+def downstream(stages: dict[str, dict[str, Any]], start: set[str]) -> set[str]:
+    """These stages and all that read what they write, directly or by others."""
+    found, grown = set(), set(start)
+    while grown != found:
+        found = grown
+        written = {out for name in found for out in outputs(stages[name])}
+        grown = found | {
+            name
+            for name, stage in stages.items()
+            if any(out == dep or out.startswith(f"{dep}/") for dep in stage["deps"] for out in written)
+        }
+    return found
 
 
 def test_what_python_compiles_does_not_change_a_folder_that_a_stage_depends_on():
@@ -111,6 +215,7 @@ NAMES = {
     "precision": typing.get_args(typing.get_type_hints(params.Train)["precision"]),
     "metric": tuple(metrics.scores(np.eye(2, dtype=int))),
     "database": tuple(profiles.PROFILES),
+    "comparator": comparators.methods(),
 }
 
 
@@ -119,14 +224,20 @@ def test_a_new_name_trains_no_fold_again(kind):
     """No module that `train` depends on lists the names there are, so that none changes when there is one more."""
     names = set(NAMES[kind])
     assert len(names) > 1
-    for file in code("train", METHODS[0]):
+    for file in code("train"):
         assert not [listed for listed in enumerated(file) if len(listed & names) > 1], file
+
+
+@pytest.mark.parametrize("stage", ["describe", "classify", "train", "extract_flow"])
+def test_a_new_method_concerns_no_stage_of_another(stage):
+    for file in code(stage, item_method="fdm"):
+        assert not [listed for listed in enumerated(file) if len(listed & set(comparators.methods())) > 1], file
 
 
 def test_a_new_column_of_text_trains_no_fold_again():
     """`train` depends on the module that reads tables, and that one knows no column by its name."""
     assert tables.__file__ == str(ROOT / "pipeline/storage/tables.py")
-    assert "pipeline/storage/tables.py" in code("train", METHODS[0])
+    assert "pipeline/storage/tables.py" in code("train")
     columns = {"role", "predicted", *recordings.COLUMNS}
     words = {
         node.value for node in ast.walk(ast.parse(Path(tables.__file__).read_text())) if isinstance(node, ast.Constant)
@@ -192,10 +303,14 @@ def used(stage: str) -> set[str]:
         if chain and isinstance(inner, ast.Name) and inner.id == "params":
             chains.add(".".join("lambda" if part == "lambda_" else part for part in chain))
     known = keys(params.Params)
-    # `params.folds` is derived from two keys.
-    derived = {"folds": ("held_out", "subjects"), "embedded": ("databases",)}
+    # Such as `params.folds`, which is derived from two keys.
+    derived = {
+        "folds": ("held_out", "subjects"),
+        "embedded": ("databases",),
+        "comparators.settings": (f"comparators.{METHOD}",),
+    }
     chains = {part for chain in chains for part in derived.get(chain, (chain,))}
-    unknown = chains - known
+    unknown = chains - known - {f"comparators.{METHOD}"}
     assert not unknown, f"{stage} reads what params.yaml does not have: {unknown}"
     return chains
 
@@ -247,8 +362,8 @@ def test_params_yaml_has_exactly_the_known_keys():
 
 def test_every_stage_of_the_design_is_there():
     assert list(STAGES) == [
-        *("synthesize", "index", "interpolate", "resize", "extract_flow", "gather"),
-        *("task", "train", "aggregate", "report"),
+        *("synthesize", "index", "interpolate", "resize", "extract_flow", "describe", "gather_features", "gather"),
+        *("task", "train", "aggregate", "largest_class", "classify", "compare", "report"),
     ]
 
 
@@ -287,8 +402,12 @@ def test_the_committed_lock_belongs_to_the_code():
     }
     assert not stale
     active = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
-    per_dataset = STAGES.keys() - {"synthesize", "train", *PER_DATABASE}
+    per_dataset = STAGES.keys() - {"synthesize", "train", *PER_DATABASE, *PER_METHOD}
     expected = {"synthesize"} | {f"{stage}@{active['dataset']}" for stage in per_dataset}
     expected |= {f"{stage}@{database}" for stage in PER_DATABASE for database in active["databases"]}
     expected |= {f"train@{active['dataset']}-{subject}" for subject in active["subjects"]}
+    methods = active["comparators"]["methods"]
+    expected |= {f"classify@{active['dataset']}-{method}" for method in methods}
+    for stage in ("describe", "gather_features"):
+        expected |= {f"{stage}@{database}-{method}" for database in active["databases"] for method in methods}
     assert expected <= set(lock["stages"])

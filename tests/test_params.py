@@ -4,9 +4,10 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
-from pipeline import params
+from pipeline import comparators, params
 from pipeline.errors import InputError
 
 COMMITTED = Path(__file__).parents[1] / "params.yaml"
@@ -47,6 +48,22 @@ def test_the_committed_file_is_valid_and_frozen(load):
         loaded.seed = 1
 
 
+@pytest.mark.parametrize("name", comparators.methods())
+def test_the_committed_constants_of_a_method_are_those_of_its_module(load, name):
+    loaded = load().comparators
+    assert getattr(loaded, name) == comparators.settings_type(name)()
+    assert comparators.settings_type(name)(**loaded.settings(name)) == getattr(loaded, name)
+
+
+@pytest.mark.parametrize("change", ["comparators.methods=[]", "comparators.methods=[fdm]", "held_out=[sub02]"])
+def test_a_list_that_dvc_writes_for_an_experiment_can_be_read(tmp_path, monkeypatch, change):
+    file = tmp_path / "params.yaml"
+    file.write_text(COMMITTED.read_text())
+    monkeypatch.chdir(tmp_path)
+    apply_overrides("params.yaml", [change])
+    params.load_params(file)
+
+
 def test_a_float_as_dvc_writes_it_is_a_float(tmp_path):
     file = tmp_path / "params.yaml"
     text = COMMITTED.read_text()
@@ -71,6 +88,14 @@ def test_a_whole_number_is_a_float_where_one_is_expected(load):
         ({"seed": 1.5}, ["seed", "integer", "1.5"]),
         ({"train__epochs": 0}, ["train.epochs", "greater than or equal to 1"]),
         ({"train__epochs": True}, ["train.epochs", "integer"]),
+        ({"comparators__methods": ["fdmm"]}, ["comparators.methods.0", "must be one of", "did you mean fdm?"]),
+        ({"comparators__methods": ["fdm", "fdm"]}, ["comparators.methods", "must not list anything twice"]),
+        ({"comparators__class_weight": "even"}, ["comparators.class_weight", "'none' or 'balanced'", "'even'"]),
+        ({"comparators__fdm__blocks": [4, 8]}, ["comparators.fdm.blocks", "missing"]),
+        ({"comparators__fdm__blocks": [4, 0, 8]}, ["comparators.fdm.blocks.1", "greater than or equal to 1"]),
+        ({"comparators__fdm__block": 3}, ["comparators.fdm.block", "unknown key (did you mean blocks?)"]),
+        ({"comparators__mdmo__weight": 1.5}, ["comparators.mdmo.weight", "less than or equal to 1", "1.5"]),
+        ({"comparators__lbp_top": ...}, ["comparators.lbp_top", "missing"]),
         ({"model__spatial_attention": "no"}, ["model.spatial_attention", "boolean", "'no'"]),
         ({"model__readout": "first"}, ["model.readout", "last", "mean", "'first'"]),
         ({"flow__method": "flownet"}, ["flow.method", "dis", "farneback", "'flownet'"]),

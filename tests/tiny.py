@@ -10,6 +10,7 @@ TINY = {
     "synthesize": {"subjects": 3, "clips": 9, "height": 80, "width": 72, "frames": [20, 24]},
     "resize": {"size": 64},
     "model": {"pooling": 1},
+    "comparators": {"methods": ["lbp_sip", "fdm"]},  # one that reads frames, one that reads flow
     "train": {"epochs": 2, "threads": 1, "augmentation": {"crop": 56}},  # threads: tests run side by side
 }
 

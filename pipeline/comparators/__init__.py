@@ -7,9 +7,12 @@ A module of this folder is a method, and its name the method's: a new file is a 
 - `describe(clip, settings)`: the feature of one clip, which knows no labels and no folds; with a third argument
   `regions` if the regions of the face may be others than its grid;
 - `classify(features, labels, subjects, test, settings, class_weight)` if it learns by anything else than the
-  classifier that all share (`learnt.classifier`).
+  classifier that all share (`learnt.classifier`);
+- `TITLE`, how Table 1 calls it, if that is not the name of its file;
+- `REMARK`, what a reader of Table 1 must know of it, such as a part of its paper that is left out.
 
-No method imports another: what they share lies in `parts`, what is learnt in `learnt`.
+No method imports another: what they share lies in `parts`, what is learnt in `learnt`. How the clips of a database and
+the folds of a dataset go through a method is in `protocol`.
 """
 
 import inspect
@@ -33,6 +36,22 @@ def methods() -> tuple[str, ...]:
 def reads(name: str) -> str:
     """What a method describes: `frames` or `flow`; InputError for an unknown name."""
     return str(_method(name).READS)
+
+
+def title(name: str) -> str:
+    """How a method is called where people read of it; InputError for an unknown name."""
+    return str(getattr(_method(name), "TITLE", name))
+
+
+def remark(name: str) -> str:
+    """What a reader of a method's scores must know of it, or nothing; InputError for an unknown name."""
+    return str(getattr(_method(name), "REMARK", ""))
+
+
+def settings_type(name: str) -> type:
+    """The class of a method's constants; InputError for an unknown name."""
+    found: type = _method(name).Settings
+    return found
 
 
 def describe(name: str, clip: np.ndarray, *, regions: np.ndarray | None = None, **settings: Any) -> np.ndarray:

@@ -16,6 +16,7 @@ from pipeline.comparators.parts.grey import grey
 from pipeline.comparators.parts.settings import STRICT, Grid2, Mask, Share
 
 READS = "frames"
+TITLE = "DiSTLBP-RIP"
 
 
 @dataclass(frozen=True, config=STRICT)

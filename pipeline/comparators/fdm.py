@@ -15,6 +15,8 @@ from pipeline.comparators.parts.blocks import blocks
 from pipeline.comparators.parts.settings import STRICT, Grid3
 
 READS = "flow"
+TITLE = "FDM"
+REMARK = "without the paper's alignment of faces"
 
 HALF_ANGLE = np.pi / 4
 ITERATIONS = 500

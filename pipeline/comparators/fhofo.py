@@ -19,6 +19,8 @@ from pipeline.comparators.parts.regions import checked, grid
 from pipeline.comparators.parts.settings import STRICT, Count, Grid2
 
 READS = "flow"
+TITLE = "FHOFO"
+REMARK = "regions on a grid"
 
 
 @dataclass(frozen=True, config=STRICT)

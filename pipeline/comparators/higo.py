@@ -21,6 +21,8 @@ from pipeline.comparators.parts.settings import STRICT, Grid3
 from pipeline.errors import InputError
 
 READS = "frames"
+TITLE = "HIGO"
+REMARK = "the paper's magnification of motion is a setting, off unless asked for"
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -18,6 +18,7 @@ from pipeline.comparators.parts.grey import grey
 from pipeline.comparators.parts.settings import STRICT, Count, Mask
 
 READS = "frames"
+TITLE = "HSTLBP-IP"
 
 
 @dataclass(frozen=True, config=STRICT)

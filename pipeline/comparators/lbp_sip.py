@@ -13,6 +13,7 @@ from pipeline.comparators.parts.grey import grey
 from pipeline.comparators.parts.settings import STRICT, Count, Grid3
 
 READS = "frames"
+TITLE = "LBP-SIP"
 
 
 @dataclass(frozen=True, config=STRICT)

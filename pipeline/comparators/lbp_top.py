@@ -16,6 +16,7 @@ from pipeline.comparators.parts.grey import grey
 from pipeline.comparators.parts.settings import STRICT, Count, Grid3, Neighbours
 
 READS = "frames"
+TITLE = "LBP-TOP"
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -15,6 +15,8 @@ from pipeline.comparators.parts.regions import checked, grid
 from pipeline.comparators.parts.settings import STRICT, Grid2, Share
 
 READS = "flow"
+TITLE = "MDMO"
+REMARK = "regions on a grid instead of around landmarks; without the paper's alignment of faces"
 
 
 @dataclass(frozen=True, config=STRICT)

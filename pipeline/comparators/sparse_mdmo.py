@@ -19,6 +19,8 @@ from pipeline.comparators.parts.regions import checked, grid
 from pipeline.comparators.parts.settings import STRICT, Count, Grid2, Share
 
 READS = "flow"
+TITLE = "Sparse MDMO"
+REMARK = "regions on a grid instead of around landmarks; sparse coding without the paper's graph term"
 
 
 @dataclass(frozen=True, config=STRICT)

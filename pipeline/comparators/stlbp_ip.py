@@ -12,6 +12,7 @@ from pipeline.comparators.parts.grey import grey
 from pipeline.comparators.parts.settings import STRICT, Grid2, Mask
 
 READS = "frames"
+TITLE = "STLBP-IP"
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -1,4 +1,4 @@
-"""What is known of each database before looking at a copy of it: labels, tasks, settings and figures of the paper.
+"""What is known of each database before looking at a copy of it: labels, tasks, settings of the paper.
 
 Data alone, apart from the readers: a change of a reader concerns nobody who only wants to know the classes.
 """
@@ -53,8 +53,6 @@ class Profile:
     """Clips that the composite leaves out although their label has a class in it."""
     paper: Counts | None = None
     """Numbers of the paper, for a database that is in it."""
-    published: tuple[tuple[str, float], ...] = ()
-    """The database's column of the paper's Table 1: method and accuracy in per cent."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -75,13 +73,6 @@ _CASME = Profile(
     left_out=("amusement", "contempt", "fear", "happiness", "others", "sadness"),
     settings=StudySettings(epochs=60, scales=(0.9, 1.0, 1.1)),
     paper=Counts(clips=171, subjects=19),
-    published=(
-        ("DiSTLBP-RIP", 64.33),
-        ("FDM", 56.14),
-        ("MDMO", 56.29),
-        ("Sparse MDMO", 74.83),
-        ("STANet (paper)", 76.61),
-    ),
 )
 
 _CASME2 = Profile(
@@ -93,16 +84,6 @@ _CASME2 = Profile(
     not_in_three=("sub04/EP12_01f", "sub05/EP09_05f"),
     settings=_AS_CASME2,
     paper=Counts(clips=246, subjects=26),
-    published=(
-        ("CNN+LSTM", 60.98),
-        ("HSTLBP-IP", 63.97),
-        ("DiSTLBP-RIP", 64.78),
-        ("HIGO", 67.21),
-        ("FDM", 45.93),
-        ("MDMO", 51.69),
-        ("Sparse MDMO", 66.95),
-        ("STANet (paper)", 69.11),
-    ),
 )
 
 _SMIC = Profile(
@@ -111,16 +92,6 @@ _SMIC = Profile(
     three={label: label for label in THREE},
     settings=StudySettings(epochs=100, horizontal_flip=True),
     paper=Counts(clips=164, subjects=16),
-    published=(
-        ("HSTLBP-IP", 60.37),
-        ("DiSTLBP-RIP", 63.41),
-        ("HIGO", 68.29),
-        ("FHOFO", 51.83),
-        ("FDM", 54.88),
-        ("MDMO", 58.97),
-        ("Sparse MDMO", 70.51),
-        ("STANet (paper)", 68.90),
-    ),
 )
 
 _SYNTHETIC = Profile(

@@ -36,9 +36,9 @@ def draw(study: Study, scored: pd.DataFrame | None, folder: Path) -> dict[str, A
 
     Returns
     -------
-    The data URI of each figure by its name; `clips` holds those of single clips, by clip. Left out are `temporal`
-    without temporal attention, `head_motion` where it is kept, `scores` where the face's
-    motion is not known, and `mistakes` where there is none.
+    The data URI of each figure by its name; `clips` holds those of single clips, by clip. Left out are `confusions`
+    where none of the methods of the paper's figures was run, `head_motion` where it is kept, `temporal` without
+    temporal attention, `scores` where the face's motion is not known, and `mistakes` where there is none.
     """
 
     def drawn(figure: Figure, file: str) -> str:
@@ -48,7 +48,7 @@ def draw(study: Study, scored: pd.DataFrame | None, folder: Path) -> dict[str, A
 
     examples = _examples(study)
     pictures: dict[str, Any] = {
-        "comparison": drawn(comparison(study), "comparison.svg"),
+        "table1": drawn(score_figures.table1(study.table1), "table1.svg"),
         "confusion": drawn(confusion(study), "confusion.svg"),
         "subjects": drawn(
             score_figures.accuracy_per_subject(study.per_subject, study.metrics["accuracy"]), "subjects.svg"
@@ -62,6 +62,8 @@ def draw(study: Study, scored: pd.DataFrame | None, folder: Path) -> dict[str, A
     }
     if study.params.head_motion != "keep":
         pictures["head_motion"] = drawn(head_motion(study, next(iter(examples))), "head_motion.png")
+    if len(matrices := confusions(study)) > 1:
+        pictures["confusions"] = drawn(score_figures.confusions(matrices, study.classes), "confusions.svg")
     if study.weights():
         pictures["temporal"] = drawn(temporal_attention(study), "temporal_attention.svg")
     if scored is not None:
@@ -71,18 +73,22 @@ def draw(study: Study, scored: pd.DataFrame | None, folder: Path) -> dict[str, A
     return pictures
 
 
-def comparison(study: Study) -> Figure:
-    """The study beside always naming the largest class, and beside what the paper gives."""
-    largest, share = study.baseline
-    guess = (f"always {largest}", share)
-    return score_figures.comparison(study.correct, len(study.predictions), guess, study.published)
-
-
 def confusion(study: Study) -> Figure:
     """The confusion matrix over all folds."""
     table = study.predictions
     matrix = metrics.confusion_matrix(table["label"], table["predicted"], study.classes)
     return score_figures.confusion(matrix, study.classes)
+
+
+def confusions(study: Study) -> dict[str, np.ndarray]:
+    """Confusion matrices of STANet and of the other methods in the paper's Figures 3 to 5, by title."""
+    titles = dict(zip(study.table1["method"], study.table1["title"], strict=True))
+    predictions = {study.table1["method"].iloc[0]: study.predictions, **study.others}
+    return {
+        titles[method]: metrics.confusion_matrix(table["label"], table["predicted"], study.classes)
+        for method, table in predictions.items()
+        if method in titles
+    }
 
 
 def clip_attention(study: Study, clip: str, example: attention_figures.Example) -> Figure:

@@ -11,6 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from pipeline.evaluation import comparison
 from pipeline.evaluation.metrics import METRICS
 from pipeline.evaluation.significance import bootstrap_intervals, wilson_interval
 from pipeline.report import attention_scores, clip_choice, figures
@@ -65,6 +66,9 @@ def render(study: Study, summary: Mapping[str, Any] | None, pictures: Mapping[st
         partial=_partial(study),
         headline=_headline(study),
         mistakes=clip_choice.mistakes(study.predictions),
+        rows=_table1(study),
+        sentences=comparison.sentences(study.table1),
+        published=bool(study.table1["published"].notna().any()),
         drawn=clip_choice.MISTAKES,
         few_classes=len(study.classes) <= clip_choice.TYPICAL,
         summary=summary,
@@ -85,6 +89,14 @@ def _partial(study: Study) -> str:
         f"{len(params.folds)} of {len(params.subjects)} folds, {len(study.predictions)} of {len(study.clips)} clips. "
         f"Held out in turn: {', '.join(params.folds)}. Not trained: {', '.join(left_out)}."
     )
+
+
+def _table1(study: Study) -> list[dict[str, Any]]:
+    """Rows of Table 1; None where a cell is empty."""
+    table = study.table1.astype(object)
+    return [
+        {str(key): value for key, value in row.items()} for row in table.where(table.notna(), None).to_dict("records")
+    ]
 
 
 def _headline(study: Study) -> list[dict[str, Any]]:

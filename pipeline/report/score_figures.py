@@ -1,10 +1,12 @@
-"""Figures of how good the networks are: confusion, comparison with the paper, accuracy per subject, training curves."""
+"""Figures of how good the methods are: confusion, Table 1, accuracy per subject, training curves."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from pipeline.evaluation.significance import wilson_interval
 from pipeline.report.drawing import BLUE, GREEN, GREY, ORANGE, RED, styled
@@ -24,56 +26,99 @@ def confusion(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
         side = 1.6 + 0.95 * len(classes)
         figure = Figure(figsize=(side + 0.7, side), layout="constrained")
         axes = figure.add_subplot()
-        total = matrix.sum(axis=1, keepdims=True)
-        share = np.divide(100 * matrix, total, out=np.zeros(matrix.shape), where=total > 0)
-        image = axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
-        for row, column in np.ndindex(matrix.shape):
-            ink = "white" if share[row, column] > 55 else "black"
-            axes.text(column, row - 0.08, f"{share[row, column]:.1f} %", ha="center", va="center", color=ink)
-            axes.text(column, row + 0.2, str(matrix[row, column]), ha="center", va="center", color=ink, fontsize=7)
-        names = [
-            f"{name}\n({count} clip{'' if count == 1 else 's'})"
-            for name, count in zip(classes, total[:, 0], strict=True)
-        ]
-        axes.set_xticks(range(len(classes)), classes, rotation=30, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(len(classes)), names)
-        axes.set(xlabel="predicted", ylabel="actual")
-        axes.spines[:].set_visible(False)
-        axes.tick_params(length=0)
+        image = _matrix(axes, matrix, classes)
+        axes.set_yticks(range(len(classes)), _with_counts(classes, matrix))
+        axes.set(ylabel="actual")
         figure.colorbar(image, ax=axes, label="share of the actual class (%)", shrink=0.8)
     return figure
 
 
-def comparison(correct: int, clips: int, baseline: tuple[str, float], published: Sequence[tuple[str, float]]) -> Figure:
-    """Accuracy of the study with its 95 % interval, beside a guess and what the paper gives.
+def confusions(matrices: Mapping[str, np.ndarray], classes: Sequence[str]) -> Figure:
+    """Confusion matrices of several methods side by side, as in the paper's Figures 3 to 5.
 
     Parameters
     ----------
-    correct, clips
-        Number of clips of the study that are right, and of all.
-    baseline
-        Name and accuracy (a fraction) of always saying the same.
-    published
-        Method and accuracy in per cent, in the order of the paper.
+    matrices
+        int (K, K) of each method, by its name, actual class in rows; all of the same clips.
+    classes
+        K names.
     """
     with styled():
-        rows = len(published) + 2
-        figure = Figure(figsize=(7.5, 0.8 + 0.32 * rows), layout="constrained")
+        side = 1.2 + 0.75 * len(classes)
+        figure = Figure(figsize=(side * len(matrices) + 1, side + 0.3), layout="constrained")
+        row = figure.subplots(1, len(matrices), squeeze=False)[0]
+        for number, (axes, (name, matrix)) in enumerate(zip(row, matrices.items(), strict=True)):
+            _matrix(axes, matrix, classes)
+            axes.set_yticks(range(len(classes)), _with_counts(classes, matrix) if number == 0 else [""] * len(classes))
+            axes.set(title=name, ylabel="" if number else "actual")
+    return figure
+
+
+def _matrix(axes: Axes, matrix: np.ndarray, classes: Sequence[str]) -> AxesImage:
+    """A confusion matrix (K, K) with shares and counts in its cells."""
+    total = matrix.sum(axis=1, keepdims=True)
+    share = np.divide(100 * matrix, total, out=np.zeros(matrix.shape), where=total > 0)
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
+    for row, column in np.ndindex(matrix.shape):
+        ink = "white" if share[row, column] > 55 else "black"
+        axes.text(column, row - 0.08, f"{share[row, column]:.1f} %", ha="center", va="center", color=ink)
+        axes.text(column, row + 0.2, str(matrix[row, column]), ha="center", va="center", color=ink, fontsize=7)
+    axes.set_xticks(range(len(classes)), classes, rotation=30, ha="right", rotation_mode="anchor")
+    axes.set(xlabel="predicted")
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    return image
+
+
+def _with_counts(classes: Sequence[str], matrix: np.ndarray) -> list[str]:
+    """Names of the classes with their number of clips."""
+    counts = matrix.sum(axis=1)
+    return [f"{name}\n({count} clip{'' if count == 1 else 's'})" for name, count in zip(classes, counts, strict=True)]
+
+
+def table1(table: pd.DataFrame) -> Figure:
+    """Accuracy of every method with its 95 % intervals, sorted, and what was published as a hollow mark.
+
+    Parameters
+    ----------
+    table
+        Columns of table1.csv; the first row is the reference.
+    """
+    reference, baseline = table["method"].iloc[0], "largest_class"
+    table = table.sort_values(["accuracy", "title"], ascending=[True, False], kind="stable")
+    with styled():
+        figure = Figure(figsize=(8.5, 1.3 + 0.36 * len(table)), layout="constrained")
         axes = figure.add_subplot()
-        low, high = wilson_interval(correct, clips)
-        axes.axvspan(100 * low, 100 * high, color=BLUE, alpha=0.12, linewidth=0)
-        names = [baseline[0], *(name for name, _ in published), "this study"]
-        values = [100 * baseline[1], *(value for _, value in published), 100 * correct / clips]
-        axes.errorbar(
-            values[-1], rows - 1, xerr=[[values[-1] - 100 * low], [100 * high - values[-1]]], color=BLUE, capsize=4
-        )
-        for row, value in enumerate(values):
-            colour = {0: GREY, rows - 1: BLUE}.get(row, ORANGE)
-            axes.plot(value, row, marker="o" if row else "D", color=colour, markeredgecolor="black", markersize=7)
-            axes.annotate(f"{value:.2f}", (value, row), (0, 7), textcoords="offset points", ha="center", fontsize=7.5)
-        axes.set_yticks(range(rows), names)
-        axes.set(xlabel="accuracy (%)", xlim=(0, 100), ylim=(-0.5, rows - 0.25))
+        for row, (_, entry) in enumerate(table.iterrows()):
+            colour = {reference: BLUE, baseline: GREY}.get(entry["method"], ORANGE)
+            value = 100 * entry["accuracy"]
+            low, high = 100 * entry["accuracy_low"], 100 * entry["accuracy_high"]
+            axes.plot([low, high], [row, row], color=colour, linewidth=1.3)
+            if not np.isnan(entry["accuracy_subjects_low"]):
+                bounds = [100 * entry["accuracy_subjects_low"], 100 * entry["accuracy_subjects_high"]]
+                axes.plot(bounds, [row, row], color=colour, linewidth=6, alpha=0.3, solid_capstyle="butt")
+            axes.plot(value, row, marker="o", color=colour, markeredgecolor="black", markersize=6.5)
+            axes.annotate(f"{value:.2f}", (value, row), (0, 6), textcoords="offset points", ha="center", fontsize=7.5)
+        axes.plot([], [], color=GREY, linewidth=1.3, label="95 %, over clips")
+        axes.plot([], [], color=GREY, linewidth=6, alpha=0.3, label="95 %, over subjects")
+        published = 100 * table["published"].to_numpy(float)
+        known = np.flatnonzero(~np.isnan(published))
+        if len(known):
+            axes.plot(
+                published[known],
+                known,
+                linestyle="none",
+                marker="D",
+                markersize=7,
+                color="white",
+                markerfacecolor="none",
+                markeredgecolor="black",
+                label="published, under other protocols",
+            )
+        axes.set_yticks(range(len(table)), table["title"])
+        axes.set(xlabel="accuracy (%)", xlim=(0, 100), ylim=(-0.6, len(table) - 0.3))
         axes.grid(axis="x", color="0.9")
+        axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
     return figure
 
 

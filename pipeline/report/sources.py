@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from pipeline.evaluation import comparison
 from pipeline.params import Params
 from pipeline.report.provenance import Provenance, drawing_versions
 from pipeline.report.study import Study
@@ -44,10 +45,13 @@ class Sources:
     predictions: Path
     metrics: Path
     per_subject: Path
+    table1: Path
+    others: Mapping[str, Path]
+    """Predictions of the other methods in the paper's Figures 3 to 5, as far as they were run, by method."""
 
     def hashes(self) -> dict[str, str]:
         """SHA-256 of each file that the page is made from, by its path; of the arrays, as the manifests have it."""
-        files = [self.clips, *self.networks.values(), self.predictions, self.metrics]
+        files = [self.clips, *self.networks.values(), self.predictions, self.metrics, self.table1]
         arrays = [file for part in self.parts for file in (part.frames, part.flow, part.truth) if file is not None]
         return {file.path: file.sha256 for file in arrays} | {path.as_posix(): sha256(path) for path in files}
 
@@ -65,9 +69,7 @@ class Sources:
 
 
 @contextmanager
-def open_study(
-    params: Params, sources: Sources, published: Sequence[tuple[str, float]], bar: Bar = iter
-) -> Iterator[Study]:
+def open_study(params: Params, sources: Sources, bar: Bar = iter) -> Iterator[Study]:
     """Read a study from its files, each clip shown to the network of the fold that held its subject out.
 
     The frames and the flow of its clips can be read as long as the context lasts.
@@ -78,8 +80,6 @@ def open_study(
         The parameters that it was made with.
     sources
         Its files.
-    published
-        The dataset's column of the paper's Table 1: method and accuracy in per cent.
     bar
         Wraps the clips while they are shown to the networks.
 
@@ -89,6 +89,7 @@ def open_study(
         An HDF5 file is missing or damaged, or lacks one of the clips.
     """
     clips, predictions = tables.read(sources.clips), tables.read(sources.predictions)
+    table1 = comparison.read(sources.table1)
     folds = {subject: trained.load(path) for subject, path in sources.networks.items()}
     known = sources.known_motion(list(predictions["clip"]), params)
     with (
@@ -105,7 +106,8 @@ def open_study(
             metrics=json.loads(sources.metrics.read_text()),
             per_subject=tables.read(sources.per_subject, numbers=_PER_SUBJECT),
             curves={subject: tables.read(path, numbers=_CURVE) for subject, path in sources.curves.items()},
-            published=published,
+            table1=table1,
+            others={method: tables.read(path) for method, path in sources.others.items()},
             attention=look(predictions, networks, flow, params.train.augmentation.crop, bar),
             truth=known,
             frames=frames,

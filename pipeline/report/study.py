@@ -30,8 +30,10 @@ class Study:
     """Accuracy on the clips of each subject."""
     curves: Mapping[str, pd.DataFrame]
     """Training curve of each fold, by the subject held out."""
-    published: Sequence[tuple[str, float]]
-    """The dataset's column of the paper's Table 1: method and accuracy in per cent."""
+    table1: pd.DataFrame
+    """All methods and what was published of them, as `compare` writes it; the first row is this study's network."""
+    others: Mapping[str, pd.DataFrame]
+    """Predictions of the other methods whose confusion matrices the paper shows, as far as they were run."""
     attention: Mapping[str, Attention]
     """What the network that was trained without a clip's subject makes of it, by clip."""
     truth: Mapping[str, Truth] | None
@@ -48,13 +50,6 @@ class Study:
     def correct(self) -> int:
         """Number of predicted clips that are right."""
         return int((self.predictions["label"] == self.predictions["predicted"]).sum())
-
-    @property
-    def baseline(self) -> tuple[str, float]:
-        """The largest class, the first by name among equals, and how often naming it is right, as a fraction."""
-        counts = self.predictions["label"].value_counts()
-        largest = min(counts.index[counts == counts.max()])
-        return str(largest), float(counts.max() / len(self.predictions))
 
     @property
     def shows_faces(self) -> bool:

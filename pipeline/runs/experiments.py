@@ -7,6 +7,7 @@ experiment comes back, as one git reference.
 
 import fcntl
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -156,6 +157,18 @@ def commit_of(name: str, base: str) -> str | None:
         return git("rev-parse", "--verify", "--quiet", _reference(name, base)).strip()
     except Failed:
         return None
+
+
+def commits_of(name: str) -> list[str]:
+    """Commits of all experiments of a name, whichever commit they belong to."""
+    listed = git("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps/").splitlines()
+    pairs = (line.split(" ", 1) for line in listed)
+    # refs/exps/<2 digits>/<38 digits>/<name>; what DVC keeps for itself has no such commit in its path.
+    return [
+        commit
+        for commit, reference in pairs
+        if re.fullmatch(rf"refs/exps/\w{{2}}/\w{{38}}/{re.escape(name)}", reference)
+    ]
 
 
 def tracked(path: Path, commit: str) -> str | None:

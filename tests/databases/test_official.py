@@ -40,13 +40,6 @@ def test_a_row_that_no_task_uses_is_named_and_does_not_stand_in_the_way(tmp_path
     assert all("onset and offset must be frame numbers, found 5 and None" in row for row in passed_over)
 
 
-@pytest.mark.parametrize(("name", "correct", "methods"), [("casme", 131, 5), ("casme2", 170, 8), ("smic", 113, 8)])
-def test_the_papers_own_accuracy_is_an_exact_fraction_of_its_clips(name, correct, methods):
-    profile = PROFILES[name]
-    assert dict(profile.published)["STANet (paper)"] == round(100 * correct / profile.paper.clips, 2)
-    assert len(profile.published) == methods
-
-
 def test_an_offset_that_is_a_backslash_is_a_defect_that_can_be_excluded(trapped):
     name, tree = trapped
     if name != "casme":

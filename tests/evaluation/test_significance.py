@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import permutation_test
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from pipeline.evaluation import metrics, significance
@@ -159,3 +161,64 @@ def test_the_interval_of_a_mean_is_that_of_the_accuracy_when_the_values_are_righ
 def test_the_interval_of_a_mean_needs_two_subjects():
     with pytest.raises(ValueError, match="at least 2 subjects, got 1"):
         significance.mean_interval([0.1, 0.2], ["a", "a"])
+
+
+def of_subjects(subjects, seed=0, clips=6):
+    """Whether clips are right in two experiments, the second of which is better for most subjects."""
+    rng = np.random.default_rng(seed)
+    names = np.repeat([f"s{number:02d}" for number in range(subjects)], clips)
+    return rng.uniform(size=len(names)) < 0.4, rng.uniform(size=len(names)) < 0.7, names
+
+
+@pytest.mark.parametrize("subjects", [2, 5, 9])
+def test_the_permutation_test_is_that_of_all_exchanges_of_whole_subjects(subjects):
+    first, second, names = of_subjects(subjects)
+    differences = [int(second[names == name].sum()) - int(first[names == name].sum()) for name in np.unique(names)]
+    expected = permutation_test(
+        (np.array(differences),),
+        lambda values, axis=-1: values.sum(axis=axis),
+        permutation_type="samples",
+        n_resamples=np.inf,
+        vectorized=True,
+    ).pvalue
+    assert significance.permutation_test(first, second, names) == pytest.approx(expected)
+
+
+def test_clips_of_a_subject_are_exchanged_together():
+    names = np.repeat(["a", "b", "c", "d", "e"], 20)
+    first, second = np.zeros(100, bool), np.ones(100, bool)
+    assert significance.permutation_test(first, second, names) == 2 / 2**5 == significance.smallest_permutation_p(5)
+    assert significance.mcnemar(first, second) < 1e-20  # which takes them for a hundred independent clips
+
+
+def test_above_twenty_subjects_exchanges_are_drawn_at_random():
+    first, second, names = of_subjects(21, seed=1, clips=2)
+    found = significance.permutation_test(first, second, names)
+    assert found == significance.permutation_test(first, second, names)
+    assert found != significance.permutation_test(first, second, names, seed=1)
+    merged = np.where(names == "s20", "s19", names)  # 20 subjects: all exchanges
+    assert found == pytest.approx(significance.permutation_test(first, second, merged), abs=0.02)
+    everything = np.zeros(42, bool), np.ones(42, bool), names
+    assert significance.permutation_test(*everything) == significance.smallest_permutation_p(21) == 1 / 100_001
+
+
+def test_equal_experiments_and_a_single_subject_are_never_told_apart():
+    first, second, names = of_subjects(5)
+    assert significance.permutation_test(first, first, names) == 1
+    assert significance.permutation_test(first, second, ["a"] * len(names)) == 1
+    assert significance.smallest_permutation_p(1) == 1
+
+
+def test_the_permutation_test_needs_the_same_clips():
+    with pytest.raises(ValueError, match="expected the same clips"):
+        significance.permutation_test([True, False], [True], ["a", "a"])
+    with pytest.raises(ValueError, match="expected the same clips"):
+        significance.permutation_test([True], [True], ["a", "a"])
+    with pytest.raises(ValueError, match="no clips"):
+        significance.permutation_test([], [], [])
+
+
+@pytest.mark.parametrize("p", [[0.01, 0.04, 0.03, 0.005], [0.5, 0.6], [0.02], [0.01, 0.01, 0.9], []])
+def test_holm_is_that_of_statsmodels(p):
+    expected = multipletests(p, method="holm")[1] if p else []
+    assert significance.holm(p) == pytest.approx(list(expected))

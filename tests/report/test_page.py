@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.evaluation import metrics, significance
+from pipeline.evaluation import comparison, metrics, significance
 from pipeline.report import attention_scores, page
 from pipeline.report.figures import mean_face
-from tests.report.studies import CLASSES, FRAMES, SIZE, predictions, study
+from tests.report.studies import CLASSES, FRAMES, SIZE, predictions, study, table1
 
 
 class Page(HTMLParser):
@@ -45,7 +45,7 @@ class Page(HTMLParser):
             self.cells[-1] += data
 
 
-NAMES = ("comparison", "confusion", "subjects", "curves", "spatial", "temporal", "scores", "mistakes")
+NAMES = ("table1", "confusions", "confusion", "subjects", "curves", "spatial", "temporal", "scores", "mistakes")
 
 
 def page_of(made):
@@ -84,7 +84,6 @@ def test_the_scores_are_those_of_the_tables_with_their_intervals(whole):
     assert f"{percent(low)} to {percent(high)}" in shown.text
     for low, high in significance.bootstrap_intervals(made.predictions, CLASSES).values():
         assert f"{percent(low)} to {percent(high)}" in shown.text
-    assert percent(made.predictions["label"].value_counts().max() / 24) in shown.cells
 
 
 def test_a_metric_of_the_table_is_shown_with_its_interval(monkeypatch):
@@ -130,7 +129,7 @@ def test_every_figure_of_the_page_is_a_file_and_the_other_way_round(whole):
     pictures = {base64.b64decode(image.split(",")[1]) for image in shown.images}
     files = {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
     assert pictures == set(files.values())
-    expected = {"comparison", "confusion", "subjects", "curves", "spatial_attention", "temporal_attention"}
+    expected = {"table1", "confusions", "confusion", "subjects", "curves", "spatial_attention", "temporal_attention"}
     assert expected | {"attention_scores", "mistakes"} <= {Path(name).stem for name in files}
     assert sum(name.startswith("clip_") for name in files) == 3  # a typical one of each class
     assert len(shown.images) == len(re.findall('alt="[^"]+"', shown.source))
@@ -166,11 +165,33 @@ def test_folds_of_different_devices_are_a_warning(whole):
     assert "different kinds of device" not in whole[1].text
 
 
-def test_the_papers_column_stands_beside_ours():
-    published = (("Sparse MDMO", 74.83), ("STANet (paper)", 76.61))
-    shown = page_of(study(dataset="casme", truth=None, published=published))
-    assert {"Sparse MDMO", "74.83 %", "STANet (paper)", "76.61 %"} <= set(shown.cells)
-    assert "Table 1" in shown.text
+def test_table_1_has_a_row_per_method_with_its_tests_and_what_was_published(whole):
+    made, shown, _ = whole
+    section = shown.source[shown.source.index('id="table1"') : shown.source.index('id="confusion"')]
+    for row in made.table1.itertuples():
+        assert row.title in section and percent(row.accuracy).replace(" ", "&nbsp;") in section
+        assert f"{row.correct}&nbsp;of&nbsp;{row.clips}" in section
+    for row in made.table1.iloc[1:].itertuples():
+        assert f"{row.permutation_p:.4f} ({row.permutation_holm:.4f})" in section
+        assert f"{row.won}&nbsp;–&nbsp;{row.lost}" in section
+    assert "a remark" in section and "one seed" in section
+    assert "67.21&nbsp;% of 247 clips" in section and "magnified" in section
+    for sentence in comparison.sentences(made.table1):
+        assert sentence in shown.text
+
+
+def test_a_dataset_that_is_not_in_the_paper_has_no_published_figures():
+    made = study()
+    shown = page_of(dataclasses.replace(made, table1=table1(made.predictions, "synthetic")))
+    assert "The paper has none for this dataset." in shown.text and "Published" not in shown.cells
+    assert "nan" not in shown.source[shown.source.index('id="table1"') : shown.source.index('id="confusion"')].lower()
+
+
+def test_without_the_methods_of_the_papers_figures_there_are_no_other_confusion_matrices(tmp_path):
+    made = study(12, 3, others={})
+    shown = write(made, tmp_path / "out")
+    assert "As in the paper's Figures 3 to 5" not in shown.text
+    assert not (tmp_path / "out/figures/confusions.svg").exists()
 
 
 def test_without_truth_attention_is_not_scored_and_the_reason_is_given(tmp_path):

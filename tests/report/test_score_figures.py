@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from pipeline.report import drawing, score_figures
+from tests.report import studies
 from tests.report.drawn import texts
 
 
@@ -21,9 +22,39 @@ def test_subjects_are_shown_with_their_clips():
     assert {"s1", "s2", "6 of 8 clips", "0 of 1 clips", "all clips: 66.7 %"} <= set(shown)
 
 
-def test_the_comparison_names_every_method_with_its_accuracy():
-    shown = texts(score_figures.comparison(6, 8, ("always tense", 0.5), [("HIGO", 67.21)]))
-    assert {"this study", "75.00", "always tense", "50.00", "HIGO", "67.21"} <= set(shown)
+def test_table_1_is_sorted_and_published_figures_are_hollow():
+    table = studies.table1(studies.predictions(24, 4))
+    figure = score_figures.table1(table)
+    axes = figure.axes[0]
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    assert shown == list(table.sort_values(["accuracy", "title"], ascending=[True, False])["title"])
+    assert {f"{100 * value:.2f}" for value in table["accuracy"]} <= set(texts(figure))
+    [hollow] = [line for line in axes.lines if line.get_marker() == "D"]
+    published = dict(zip(table["title"], table["published"], strict=True))
+    assert hollow.get_markerfacecolor() == "none"
+    found = {shown[int(row)]: value / 100 for value, row in zip(*hollow.get_data(), strict=True)}
+    assert found == pytest.approx({title: value for title, value in published.items() if not np.isnan(value)})
+
+
+def test_a_single_subject_has_no_band():
+    table = studies.table1(studies.predictions(8, 1))
+    bands = [line for line in score_figures.table1(table).axes[0].lines if line.get_linewidth() == 6]
+    assert [len(band.get_xdata()) for band in bands] == [0]  # that of the legend
+
+
+def test_without_published_figures_there_is_no_mark_for_them():
+    table = studies.table1(studies.predictions(24, 4), "synthetic")
+    figure = score_figures.table1(table)
+    assert not [line for line in figure.axes[0].lines if line.get_marker() == "D"]
+    assert not [text for text in texts(figure) if "published" in text]
+
+
+def test_confusion_matrices_stand_side_by_side():
+    matrices = {"STANet": np.array([[3, 1], [0, 2]]), "Sparse MDMO": np.array([[2, 2], [1, 1]])}
+    figure = score_figures.confusions(matrices, ["disgust", "tense"])
+    assert [axes.get_title() for axes in figure.axes] == ["STANet", "Sparse MDMO"]
+    assert {"75.0 %", "100.0 %", "disgust\n(4 clips)", "tense\n(2 clips)"} <= set(texts(figure))
+    assert {label.get_text() for label in figure.axes[1].get_yticklabels()} == {""}
 
 
 @pytest.mark.parametrize("folds", [1, 5, 26])

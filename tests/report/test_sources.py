@@ -48,6 +48,8 @@ def sources(tmp_path, monkeypatch):
     made.clips.to_csv(tmp_path / "clips.csv", index=False)
     made.predictions.to_csv(tmp_path / "predictions.csv", index=False)
     made.per_subject.to_csv(tmp_path / "per_subject.csv", index=False)
+    made.table1.to_csv(tmp_path / "table1.csv", index=False)
+    made.others["sparse_mdmo"].to_csv(tmp_path / "sparse_mdmo.csv", index=False)
     CURVE.to_csv(tmp_path / "curve.csv", index=False)
     (tmp_path / "classes.json").write_text(json.dumps(CLASSES))
     (tmp_path / "metrics.json").write_text(json.dumps(made.metrics))
@@ -75,6 +77,8 @@ def sources(tmp_path, monkeypatch):
         predictions=Path("predictions.csv"),
         metrics=Path("metrics.json"),
         per_subject=Path("per_subject.csv"),
+        table1=Path("table1.csv"),
+        others={"sparse_mdmo": Path("sparse_mdmo.csv")},
     )
 
 
@@ -102,7 +106,7 @@ def read(sources, **changes):
         train={"augmentation": {"crop": CROP}},
         **changes,
     )
-    with open_study(settings, sources, (("HIGO", 67.21),)) as made:
+    with open_study(settings, sources) as made:
         return made, mean_face(made)
 
 
@@ -110,11 +114,13 @@ def test_a_study_is_what_its_files_say(sources):
     made, _ = read(sources)
     assert list(made.clips["clip"]) == NAMES and list(made.predictions["subject"]) == ["sub02"] * 4
     assert list(made.attention) == list(made.predictions["clip"]) and made.truth is None
-    assert made.classes == CLASSES and list(made.curves) == ["sub02"] and made.published == (("HIGO", 67.21),)
+    assert made.classes == CLASSES and list(made.curves) == ["sub02"]
     assert made.provenance.devices == {"sub02": "cpu"} and made.provenance.trained_with == {"sub02": {"torch": "9.9"}}
     assert list(made.provenance.estimator.items()) == [("alpha", 1), ("method", "dis")]
     assert made.provenance.annotation == {"coding.xlsx": "cd" * 32}
-    files = ("stabilised.h5", "flow.h5", "clips.csv", "sub02.pt", "predictions.csv", "metrics.json")
+    assert list(made.table1["method"]) == ["stanet", "sparse_mdmo", "higo", "largest_class"]
+    assert list(made.others["sparse_mdmo"]["clip"]) == list(made.predictions["clip"])
+    files = ("stabilised.h5", "flow.h5", "clips.csv", "sub02.pt", "predictions.csv", "metrics.json", "table1.csv")
     assert made.provenance.hashes == {name: sha256(Path(name)) for name in files}
 
 

@@ -124,7 +124,7 @@ def test_a_change_in_the_meantime_is_no_excuse_for_a_wrong_entry(unfinished):
     assert "Running stage 'train@synthetic-sub01'" in unfinished.dvc("repro", "--dry")
     module.write_text(before)
     output = unfinished.dvc("repro")
-    assert ran(output) == {"aggregate@synthetic", "report@synthetic"}
+    assert ran(output) == {"aggregate@synthetic", "compare@synthetic", "report@synthetic"}
 
 
 def test_all_variants_are_one_queue_and_their_experiments_train_nothing(workspace):
@@ -141,7 +141,7 @@ def test_all_variants_are_one_queue_and_their_experiments_train_nothing(workspac
         ["lambda=1e-8", "model.spatial_attention=true", "model.temporal_attention=false"],
     ):
         output = workspace.dvc("exp", "run", *(word for change in changes for word in ("-S", change)))
-        assert ran(output) == {"aggregate@synthetic", "report@synthetic"}
+        assert ran(output) == {"aggregate@synthetic", "compare@synthetic", "report@synthetic"}
 
 
 def test_a_fold_that_fails_is_reported_and_does_not_stop_the_others(unfinished):

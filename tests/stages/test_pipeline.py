@@ -22,12 +22,18 @@ from tests.tiny import TINY
 SUBJECTS = TINY["subjects"]
 CLASSES = ["disgust", "happiness", "repression", "surprise"]
 TRAIN = {f"train@synthetic-{subject}" for subject in SUBJECTS}
-ALL = {"synthesize", *TRAIN} | {
-    f"{s}@synthetic"
-    for s in ("index", "interpolate", "resize", "extract_flow", "gather", "task", "aggregate", "report")
+METHODS = TINY["comparators"]["methods"]
+GATHERED = {f"gather_features@synthetic-{method}" for method in METHODS}
+OF_METHODS = GATHERED | {f"{stage}@synthetic-{method}" for stage in ("describe", "classify") for method in METHODS}
+ALL = {"synthesize", *TRAIN, *OF_METHODS} | {
+    f"{stage}@synthetic"
+    for stage in (
+        *("index", "interpolate", "resize", "extract_flow", "gather", "task"),
+        *("aggregate", "largest_class", "compare", "report"),
+    )
 }
 PREPARED = {f"{stage}@synthetic" for stage in ("index", "extract_flow", "gather", "task")}
-SCORED = {"aggregate@synthetic", "report@synthetic"}
+SCORED = {"aggregate@synthetic", "compare@synthetic", "report@synthetic"}
 
 
 def test_the_files_are_those_of_the_contract(finished):
@@ -75,6 +81,15 @@ def test_the_files_are_those_of_the_contract(finished):
     confusion = pd.read_csv(results / "confusion.csv")
     assert list(confusion.columns) == ["actual", "predicted"] and len(confusion) == 9
     assert list(pd.read_csv(results / "per_subject.csv").columns) == ["subject", "clips", "correct", "accuracy"]
+    table = pd.read_csv(results / "table1.csv")
+    assert list(table.columns[:6]) == ["method", "accuracy", "uf1", "uar", "correct", "clips"]
+    assert list(table["method"]) == ["stanet", *METHODS, "largest_class"]
+    for method in (*METHODS, "largest_class"):
+        predicted = pd.read_csv(results / f"comparators/{method}.csv")
+        assert list(predicted.columns) == columns[:4] and list(predicted["clip"]) == list(clips["clip"])
+    for method in METHODS:
+        with h5py.File(data / f"features/{method}.h5") as file:
+            assert file["features"].dtype == np.float32 and list(file["clip"].asstr()[:]) == list(clips["clip"])
     assert (finished.root / "data/raw/synthetic/truth.h5").exists()
     assert (finished.root / "data/raw/synthetic/contact_sheet.png").exists()
 
@@ -95,9 +110,11 @@ def test_a_second_repro_runs_nothing(workspace):
 def test_two_datasets_of_one_database_compute_its_flow_once(workspace):
     workspace.edit("dataset: synthetic ", "dataset: synthetic-3 ")
     workspace.edit("classes: own ", "classes: three ")
-    of_dataset = {f"{stage}@synthetic-3" for stage in ("task", "aggregate", "report")}
+    of_dataset = {f"{stage}@synthetic-3" for stage in ("task", "aggregate", "largest_class", "compare", "report")}
     trained = {f"train@synthetic-3-{subject}" for subject in SUBJECTS}
-    assert ran(workspace.dvc("repro")) == {"gather@synthetic"} | of_dataset | trained
+    classified = {f"classify@synthetic-3-{method}" for method in METHODS}
+    gathered = {"gather@synthetic"} | GATHERED
+    assert ran(workspace.dvc("repro")) == gathered | of_dataset | trained | classified
     clips = pd.read_csv(workspace.root / "data/synthetic-3/clips.csv")
     own = pd.read_csv(workspace.root / "data/synthetic/clips.csv")
     three = {"disgust": "negative", "repression": "negative", "happiness": "positive", "surprise": "surprise"}
@@ -168,7 +185,22 @@ def test_an_unknown_method_lists_the_known_ones(workspace):
 
 def test_another_method_reruns_flow_and_training(workspace):
     workspace.edit("method: dis ", "method: farneback ")
-    assert ran(workspace.dvc("repro")) == PREPARED | TRAIN | SCORED
+    # Every method may read the flow; the features of those that read frames are the same, and end it there.
+    described = {f"describe@synthetic-{method}" for method in METHODS}
+    read = {"gather_features@synthetic-fdm", "classify@synthetic-fdm"}
+    assert ran(workspace.dvc("repro")) == PREPARED | TRAIN | SCORED | described | read
+
+
+def test_a_block_of_one_method_reruns_that_method_and_the_comparison(workspace):
+    output = workspace.dvc("exp", "run", "-S", "comparators.fdm.blocks=[2,4,4]")
+    of_fdm = {f"{stage}@synthetic-fdm" for stage in ("describe", "gather_features", "classify")}
+    assert ran(output) == of_fdm | {"compare@synthetic", "report@synthetic"}
+
+
+def test_without_methods_the_largest_class_is_compared(workspace):
+    assert ran(workspace.dvc("exp", "run", "-S", "comparators.methods=[]")) == {"compare@synthetic", "report@synthetic"}
+    table = pd.read_csv(workspace.root / "results/synthetic/table1.csv")
+    assert list(table["method"]) == ["stanet", "largest_class"]
 
 
 def test_a_change_of_the_networks_code_does_not_rerun_dis(workspace):

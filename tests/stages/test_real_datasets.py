@@ -19,7 +19,9 @@ from tests.stages.conftest import Workspace, copy_of, ran
 
 SIZES = {"clips": 6, "subjects": 2, "height": 80, "width": 72, "frames": (5, 8)}
 FRAMES = 3
-STAGES = ("index", "interpolate", "resize", "extract_flow", "gather", "task", "aggregate", "report")
+STAGES = ("index", "interpolate", "resize", "extract_flow", "gather", "task")
+STAGES += ("aggregate", "largest_class", "compare", "report")
+METHOD = "mdmo"  # which has a feature of however few frames
 
 
 def snapshot(folder: Path) -> dict[Path, tuple[int, int, bytes]]:
@@ -61,6 +63,7 @@ def hasten(workspace: Workspace) -> None:
     yaml = YAML()
     document = yaml.load(path)
     document["interpolation"]["frames"] = FRAMES
+    document["comparators"]["methods"] = [METHOD]
     document["train"]["epochs"] = 1
     document["train"]["augmentation"]["views"] = "random"
     document["synthesize"] |= {"subjects": 2, "clips": 4, "frames": [3, 4]}
@@ -69,7 +72,9 @@ def hasten(workspace: Workspace) -> None:
 
 def names(dataset: str) -> set[str]:
     subjects = ("s01", "s02") if dataset == "smic" else ("sub01", "sub02")
-    return {f"{stage}@{dataset}" for stage in STAGES} | {f"train@{dataset}-{subject}" for subject in subjects}
+    of_method = {f"{stage}@{dataset}-{METHOD}" for stage in ("describe", "gather_features", "classify")}
+    trained = {f"train@{dataset}-{subject}" for subject in subjects}
+    return {f"{stage}@{dataset}" for stage in STAGES} | of_method | trained
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""How every method is run: the features of all clips of a database, and all folds of a dataset."""

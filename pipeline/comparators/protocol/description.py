@@ -1,0 +1,160 @@
+"""The features of all clips of a database, described side by side, each of which is kept at once.
+
+Clips are independent: every core describes some of them, on one thread each, so that threads do not wait for one
+another and no byte depends on the number of cores.
+"""
+
+import inspect
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from pipeline import comparators
+from pipeline.errors import InputError
+from pipeline.storage import clip_store, resume
+
+STARTUP = 4.0
+"""Seconds of work below which it is not worth to start processes, each of which imports everything anew."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be described: a method, its settings, and the arrays of a database."""
+
+    name: str
+    settings: Mapping[str, Any]
+    arrays: Path
+    """File with the clips that the method reads, written by `clip_store.write_stack`."""
+
+    @property
+    def stack(self) -> str:
+        """Name of the array in the file: `frames` or `flow`."""
+        return comparators.reads(self.name)
+
+    def key(self) -> str:
+        """Key of everything that a feature depends on."""
+        facts = {"name": self.name, "settings": self.settings, "numpy": np.__version__, "opencv": cv2.__version__}
+        room = Path(comparators.__file__).parent
+        method = Path(inspect.getfile(import_module(f"{comparators.__name__}.{self.name}")))
+        code = [Path(comparators.__file__), method, Path(__file__), *sorted((room / "parts").glob("*.py"))]
+        return resume.key(facts, [self.arrays, *code])
+
+    def describe(self, row: int) -> np.ndarray:
+        """The feature of the clip in one row of the file; InputError with the clip's name."""
+        with clip_store.reading(self.arrays) as file, threadpool_limits(1):
+            cv2.setNumThreads(1)
+            try:
+                feature = comparators.describe(self.name, clip_store.values(file, self.stack, row), **self.settings)
+            except InputError as error:
+                raise InputError(f"{self.arrays}, clip {clip_store.clip_names(file)[row]}: {error}") from error
+            if not np.isfinite(feature).all():
+                raise InputError(
+                    f"{self.arrays}, clip {clip_store.clip_names(file)[row]}: expected finite features of {self.name}, "
+                    "found NaN or infinity; its `describe` must say what such a clip is described by"
+                )
+        return feature
+
+
+def features(
+    task: Task, parts: resume.Parts, workers: int | None = None, report: Callable[[], object] = lambda: None
+) -> Iterator[np.ndarray]:
+    """The feature of each clip, in the order of the file; those that `parts` holds are not described again.
+
+    Parameters
+    ----------
+    task
+        What is described.
+    parts
+        Where finished features are kept.
+    workers
+        Processes at most; the cores that this one may use if it is None. How many there are changes no feature.
+    report
+        Called once for every clip that was described.
+
+    Yields
+    ------
+    float32, of one shape.
+
+    Raises
+    ------
+    InputError
+        A clip cannot be described, two clips have features of different shapes, or a worker was killed.
+    """
+    with clip_store.reading(task.arrays) as file:
+        clips = clip_store.clip_names(file)
+    missing = [row for row in range(len(clips)) if row not in parts.finished]
+    described = _side_by_side(task, missing, workers or cores())
+    shape: tuple[int, ...] | None = None
+    for row, clip in enumerate(clips):
+        if row in parts.finished:
+            feature = parts.load(row)
+        else:
+            feature = next(described)
+            parts.save(row, feature)
+            report()
+        shape = shape or feature.shape
+        if feature.shape != shape:
+            raise InputError(
+                f"{task.name}: expected features of one shape, found {feature.shape} of {clip} after {shape} of "
+                f"{clips[0]}; its `describe` must give the same shape for all clips of one size"
+            )
+        yield feature
+
+
+def attributes(task: Task) -> dict[str, str | int | float]:
+    """What is noted beside the features: the method and its settings."""
+    return {"method": task.name, "settings": json.dumps(task.settings, sort_keys=True)}
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _side_by_side(task: Task, rows: list[int], workers: int) -> Iterator[np.ndarray]:
+    """Features of the clips in these rows, in their order."""
+    here, rows = rows[:1], rows[1:]
+    start = time.process_time()
+    yield from map(task.describe, here)
+    if min(workers, len(rows)) < 2 or (time.process_time() - start) * len(rows) < STARTUP:
+        yield from map(task.describe, rows)
+        return
+    # New processes instead of copies of this one, whose libraries may hold locks.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(rows)), context, _end_with_parent) as pool:
+        try:
+            yield from pool.map(task.describe, rows)
+        except BrokenProcessPool as error:
+            raise InputError(
+                f"{task.name}: a process that described clips was killed, most likely for want of memory. What was "
+                "finished is kept: run again."
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Have this process end when the one that started it does, however that ends, and leave Ctrl-C to that one."""
+
+    def wait() -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=wait, daemon=True).start()

@@ -1,0 +1,47 @@
+"""Predict every clip by one method, from the clips of all other subjects."""
+
+import json
+
+import click
+
+from pipeline import comparators, paths
+from pipeline.comparators.protocol import classification
+from pipeline.params import load_params
+from pipeline.storage import feature_files, tables
+from pipeline.storage.outputs import staged
+from stages.command import progress, stage
+
+
+@stage
+@click.argument("method")
+def main(method: str) -> None:
+    """All folds of METHOD; whatever is learnt is learnt inside the fold."""
+    params = load_params(paths.PARAMS)
+    name = params.dataset
+    clips = tables.read(paths.clips(name))
+    manifests = {database: paths.described_part(name, method, database) for database in params.databases}
+    features = feature_files.read(manifests, list(clips["clip"]))
+    bar = progress(params, f"classify {method}", "fold", len(params.folds))
+    predictions = classification.predict(
+        method,
+        features,
+        clips,
+        bar(list(params.folds)),
+        params.comparators.class_weight,
+        params.comparators.settings(method),
+    )
+    facts = {
+        "title": comparators.title(method),
+        "values": features[0].size,
+        "remark": comparators.remark(method),
+    }
+    targets = [paths.comparator(name, method), paths.comparator_facts(name, method)]
+    with staged(paths.partial("classify", name, method), *targets) as [table, notes]:
+        predictions.to_csv(table, index=False)
+        notes.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    right = int((predictions["label"] == predictions["predicted"]).sum())
+    click.echo(f"{name}: {method}, {right} of {len(predictions)} clips right")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""The features of a database: the same whoever computes them, kept when interrupted, refused where they are wrong."""
+
+import numpy as np
+import pytest
+
+from pipeline import comparators
+from pipeline.comparators.protocol import description
+from pipeline.comparators.protocol.description import Task
+from pipeline.errors import InputError
+from pipeline.storage import clip_store
+from pipeline.storage.resume import Parts
+from tests.comparators.methods import MEAN_FLOW, add
+
+CLIPS = [f"s{number}/EP01" for number in range(5)]
+FIELDS = np.random.default_rng(0).normal(size=(5, 4, 2, 24, 24)).astype(np.float16)
+
+
+@pytest.fixture
+def flow(tmp_path):
+    """A file with the flow of five clips."""
+    clip_store.write_stack(tmp_path / "flow.h5", "flow", CLIPS, FIELDS)
+    return tmp_path / "flow.h5"
+
+
+def described(task, folder, **settings):
+    return np.stack(list(description.features(task, Parts(folder), **settings)))
+
+
+def test_features_are_those_of_the_library_whatever_the_number_of_processes(flow, tmp_path, monkeypatch):
+    monkeypatch.setattr(description, "STARTUP", 0)
+    task = Task("fdm", {"blocks": (2, 3, 3)}, flow)
+    alone, together = (described(task, tmp_path / str(workers), workers=workers) for workers in (1, 2))
+    expected = np.stack([comparators.describe("fdm", clip, blocks=(2, 3, 3)) for clip in FIELDS])
+    np.testing.assert_array_equal(alone, expected)
+    np.testing.assert_array_equal(together, expected)
+
+
+def test_clips_that_are_kept_are_not_described_again(flow, tmp_path):
+    task = Task("fdm", {"blocks": (2, 3, 3)}, flow)
+    expected = described(task, tmp_path / "whole")
+    interrupted = description.features(task, Parts(tmp_path / "half"), workers=1)
+    for _ in range(2):
+        next(interrupted)
+    interrupted.close()
+    told = []
+    again = described(task, tmp_path / "half", report=lambda: told.append(1))
+    np.testing.assert_array_equal(again, expected)
+    assert len(told) == 3
+
+
+def test_the_key_of_what_is_kept_hangs_on_method_settings_and_clips(flow, tmp_path):
+    clip_store.write_stack(tmp_path / "other.h5", "flow", CLIPS, FIELDS[::-1])
+    tasks = [
+        Task("fdm", {"blocks": (2, 3, 3)}, flow),
+        Task("fdm", {"blocks": (2, 3, 4)}, flow),
+        Task("mdmo", {}, flow),
+        Task("fdm", {"blocks": (2, 3, 3)}, tmp_path / "other.h5"),
+    ]
+    assert len({task.key() for task in tasks}) == len(tasks) and tasks[0].key() == tasks[0].key()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_clip_that_cannot_be_described_is_named(flow, tmp_path, monkeypatch, workers):
+    monkeypatch.setattr(description, "STARTUP", 0)
+    fields = FIELDS.copy()
+    fields[3, 1, 0, 5, 5] = np.nan
+    clip_store.write_stack(tmp_path / "broken.h5", "flow", CLIPS, fields)
+    with pytest.raises(InputError, match=r"broken\.h5, clip s3/EP01: fdm reads flow: expected finite values"):
+        described(Task("fdm", {}, tmp_path / "broken.h5"), tmp_path / "kept", workers=workers)
+
+
+def test_a_grid_larger_than_the_frames_is_an_error_of_the_first_clip(flow, tmp_path):
+    with pytest.raises(InputError, match=r"clip s0/EP01: .*expected a grid of 1 to 24 blocks"):
+        described(Task("fdm", {"blocks": (2, 25, 3)}, flow), tmp_path / "kept")
+
+
+@pytest.mark.parametrize(
+    ("feature", "message"),
+    [
+        ("np.full(3, np.nan)", "clip s0/EP01: expected finite features of mine, found NaN or infinity"),
+        ("np.zeros(int(abs(flow[0, 0, 0, 0]) * 100))", "expected features of one shape, found .* of s1/EP01 after"),
+    ],
+)
+def test_what_a_method_of_ones_own_must_not_give_is_refused(flow, tmp_path, monkeypatch, feature, message):
+    add(monkeypatch, tmp_path, "mine", MEAN_FLOW.replace("{}", feature))
+    with pytest.raises(InputError, match=message):
+        described(Task("mine", {}, flow), tmp_path / "kept")
