@@ -145,6 +145,36 @@ class Train:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Objectives:
+    """Weights of what the CNN of `cnn_lstm` is trained for."""
+
+    class_error: NotNegative
+    class_spread: NotNegative
+    state_error: NotNegative
+    state_spread: NotNegative
+    state_continuity: NotNegative
+
+
+@dataclass(frozen=True, config=_STRICT)
+class CnnLstm:
+    """Settings of the comparator `cnn_lstm`; its training is that of `train`."""
+
+    pooling: Positive
+    features: Positive
+    hidden: Positive
+    weights: Objectives
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Comparators:
+    """Settings of the other methods of Table 1."""
+
+    networks: Annotated[tuple[Literal["cnn_lstm"], ...], AfterValidator(_distinct)]
+    landmarks: Annotated[str, Field(min_length=1)]
+    cnn_lstm: CnnLstm
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Report:
     """Settings of `report`."""
 
@@ -177,6 +207,7 @@ class Params:
     flow: Flow
     model: Model
     train: Train
+    comparators: Comparators
     report: Report
     runtime: Runtime
 

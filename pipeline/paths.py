@@ -132,6 +132,26 @@ def per_subject(dataset: str) -> Path:
     return results(dataset) / "per_subject.csv"
 
 
+def comparator(dataset: str, method: str) -> Path:
+    """Predictions of another method of Table 1, of all folds."""
+    return results(dataset) / "comparators" / f"{method}.csv"
+
+
+def comparator_model(dataset: str, method: str, subject: str) -> Path:
+    """The network of another method, trained without `subject`; in no folder of STANet's, which are read as a whole."""
+    return Path("models") / method / dataset / f"{subject}.pt"
+
+
+def comparator_fold(dataset: str, method: str, subject: str) -> Path:
+    """Predictions of the network of another method for the clips of `subject`."""
+    return results(dataset) / method / "folds" / f"{subject}.csv"
+
+
+def comparator_curve(dataset: str, method: str, subject: str) -> Path:
+    """Training curve of the network of another method."""
+    return results(dataset) / method / "curves" / f"{subject}.csv"
+
+
 def attention(dataset: str) -> Path:
     """How well attention finds known motion."""
     return results(dataset) / "attention.json"
