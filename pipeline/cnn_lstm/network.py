@@ -91,7 +91,8 @@ class StatesCNN(nn.Module):
         """float32 (N, S, 1, size, size) -> (N, S, D)."""
         frames = functional.avg_pool2d(pictures.flatten(0, 1), self.pooling)
         maps = self.convolutions(frames)  # (N S, C, h, w)
-        return self.full(maps.flatten(1)).unflatten(0, pictures.shape[:2])
+        values: Tensor = self.full(maps.flatten(1))  # (N S, D)
+        return torch.unflatten(values, 0, pictures.shape[:2])
 
 
 class CNNLSTM(nn.Module):

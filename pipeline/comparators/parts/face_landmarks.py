@@ -6,9 +6,8 @@ there is a face. Only the first frame is looked at: from frame to frame the poin
 micro-expression moves.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -31,17 +30,8 @@ To bring the model:
 Without it: set comparators.landmarks: weights/none, and the regions are a grid."""
 
 
-class Net(Protocol):
-    """What is used of OpenCV's networks."""
-
-    def setInput(self, blob: np.ndarray) -> None:
-        """float32 (1, 3, 192, 192) RGB, 0 to 1."""
-
-    def forward(self, names: tuple[str, ...], /) -> list[np.ndarray]:
-        """The outputs of these names."""
-
-    def getUnconnectedOutLayersNames(self) -> tuple[str, ...]:
-        """Names of all outputs."""
+Network = Callable[[np.ndarray], Sequence[np.ndarray]]
+"""float32 (1, 3, 192, 192) RGB from 0 to 1 -> its outputs, in any order: 1404 values of the points, the logit."""
 
 
 class LandmarkModel:
@@ -49,15 +39,14 @@ class LandmarkModel:
 
     Parameters
     ----------
-    net
-        The network.
+    network
+        What OpenCV runs.
     sha256
         Of the file that it comes from.
     """
 
-    def __init__(self, net: Net, sha256: str) -> None:
-        self._net = net
-        self._names = net.getUnconnectedOutLayersNames()
+    def __init__(self, network: Network, sha256: str) -> None:
+        self._network = network
         self.sha256 = sha256
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
@@ -78,8 +67,7 @@ class LandmarkModel:
             The network sees none.
         """
         shown = cv2.resize(frame, (SIZE, SIZE), interpolation=cv2.INTER_AREA)  # a copy where it has that size
-        self._net.setInput(cv2.dnn.blobFromImage(shown, 1 / 255))
-        outputs = {output.size: output.ravel() for output in self._net.forward(self._names)}
+        outputs = {output.size: output.ravel() for output in self._network(cv2.dnn.blobFromImage(shown, 1 / 255))}
         presence = float(outputs[1][0])
         if not presence >= LEAST_PRESENCE:  # nor if it is NaN
             raise NoFace(f"no face in its first frame (presence {presence:.1f}, at least {LEAST_PRESENCE:.1f} needed)")
@@ -101,15 +89,25 @@ def model_of(path: Path) -> LandmarkModel | None:
     if path.stat().st_size == 0:
         return None
     try:
-        net = cv2.dnn.readNetFromTFLite(str(path))
-        net.setInput(np.zeros((1, 3, SIZE, SIZE), np.float32))
-        found = sorted(output.size for output in net.forward(net.getUnconnectedOutLayersNames()))
+        network = _network(path)
+        found = sorted(output.size for output in network(np.zeros((1, 3, SIZE, SIZE), np.float32)))
     except cv2.error as error:
         raise _refusal(path, f"OpenCV reads no network from its {path.stat().st_size:,} bytes") from error
     if found != [1, 3 * POINTS]:
         sizes = " and ".join(map(str, found))
         raise _refusal(path, f"its network gives {sizes} values for a picture, not 1 and {3 * POINTS}")
-    return LandmarkModel(net, sha256(path))
+    return LandmarkModel(network, sha256(path))
+
+
+def _network(path: Path) -> Network:
+    net = cv2.dnn.readNetFromTFLite(str(path))
+    names = net.getUnconnectedOutLayersNames()
+
+    def run(picture: np.ndarray) -> Sequence[np.ndarray]:
+        net.setInput(picture)
+        return [np.asarray(output) for output in net.forward(names)]
+
+    return run
 
 
 def regions_of(frames: np.ndarray, model: LandmarkModel) -> np.ndarray:
@@ -154,7 +152,7 @@ def regions_by_clip(clips: Iterable[tuple[str, np.ndarray]], model: LandmarkMode
         raise InputError(
             f"comparators.landmarks: expected a face in every clip; {len(problems)} are not right:\n  "
             + "\n  ".join(problems)
-            + "\nIn params.yaml, list these clips under `exclude`, say `face: crop` where frames show more than a face, "
+            + "\nIn params.yaml, list these clips under `exclude`, say `face: crop` where frames show more than faces, "
             "or set comparators.landmarks: weights/none, and the regions are a grid."
         )
     return found
