@@ -8,9 +8,12 @@ import subprocess
 import sys
 import typing
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from dvc.fs import LocalFileSystem
+from dvc.parsing import DataResolver
 from ruamel.yaml import YAML
 
 from pipeline import params
@@ -54,6 +57,7 @@ READ_ONLY = {
     },
     "gather": {"databases": "which databases there are is in the names of the stages"},
     "train": {"databases": "which manifests are read is in the folder of the manifests, which it depends on"},
+    "train_cnn_lstm": {"databases": "as for `train`"},
 }
 
 
@@ -248,7 +252,7 @@ def test_params_yaml_has_exactly_the_known_keys():
 def test_every_stage_of_the_design_is_there():
     assert list(STAGES) == [
         *("synthesize", "index", "interpolate", "resize", "extract_flow", "gather"),
-        *("task", "train", "aggregate", "report"),
+        *("task", "train", "aggregate", "train_cnn_lstm", "pool_cnn_lstm", "report"),
     ]
 
 
@@ -287,8 +291,34 @@ def test_the_committed_lock_belongs_to_the_code():
     }
     assert not stale
     active = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
-    per_dataset = STAGES.keys() - {"synthesize", "train", *PER_DATABASE}
+    per_dataset = STAGES.keys() - {"synthesize", "train", "train_cnn_lstm", "pool_cnn_lstm", *PER_DATABASE}
     expected = {"synthesize"} | {f"{stage}@{active['dataset']}" for stage in per_dataset}
     expected |= {f"{stage}@{database}" for stage in PER_DATABASE for database in active["databases"]}
     expected |= {f"train@{active['dataset']}-{subject}" for subject in active["subjects"]}
     assert expected <= set(lock["stages"])
+    networks = active["comparators"]["networks"]
+    folds = {f"{network}-{active['dataset']}-{subject}" for network in networks for subject in active["subjects"]}
+    assert {f"train_cnn_lstm@{fold}" for fold in folds} <= set(lock["stages"])
+    assert {f"pool_cnn_lstm@{network}-{active['dataset']}" for network in networks} <= set(lock["stages"])
+
+
+def stages_with(tmp_path, **comparators) -> set[str]:
+    """Names of the stages that DVC makes of dvc.yaml with other settings."""
+    yaml = YAML()
+    document = yaml.load(ROOT / "params.yaml")
+    document["comparators"] |= comparators
+    with (tmp_path / "params.yaml").open("w") as file:
+        yaml.dump(document, file)
+    definition = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")
+    repository = SimpleNamespace(fs=LocalFileSystem(), config={})
+    return set(DataResolver(repository, tmp_path.as_posix(), definition).get_keys())
+
+
+def test_cnn_lstm_runs_where_it_is_listed_and_nowhere_else(tmp_path):
+    subjects = [f"sub0{number}" for number in range(1, 6)]
+    without, with_it = stages_with(tmp_path, networks=[]), stages_with(tmp_path, networks=["cnn_lstm"])
+    assert "train@synthetic-sub01" in without and not any("cnn_lstm" in name for name in without)
+    assert with_it - without == {
+        *(f"train_cnn_lstm@cnn_lstm-synthetic-{subject}" for subject in subjects),
+        "pool_cnn_lstm@cnn_lstm-synthetic",
+    }

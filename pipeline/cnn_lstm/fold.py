@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -217,7 +217,7 @@ def run(
         dataset=params.dataset,
         held_out=subject,
         classes=classes,
-        params={"seed": params.seed, "cnn_lstm": asdict(own), "train": asdict(params.train)},
+        params={"seed": params.seed, "cnn_lstm": asdict(own), "train": _train_settings(params)},
         frames=pictures.frames,
         size=pictures.states.shape[-1],
         versions=checkpoint.versions(),
@@ -256,6 +256,11 @@ def training_settings(params: Params) -> TrainingSettings:
         crop=augment.crop,
         vectors=False,
     )
+
+
+def _train_settings(params: Params) -> dict[str, Any]:
+    """The section `train` without what is STANet's alone: no byte may depend on it."""
+    return {name: value for name, value in asdict(params.train).items() if name not in ("precision", "compile")}
 
 
 def _curve(cnn: pd.DataFrame, lstm: pd.DataFrame) -> pd.DataFrame:
