@@ -55,7 +55,7 @@ def say_what_was_kept(name: str, what: str, kept: Parts, epochs: int) -> None:
     for damaged in kept.damaged:
         click.echo(f"Warning: {damaged} is not what was written to it and is not used", err=True)
     if kept.finished:
-        click.echo(f"{name}: going on after epoch {max(kept.finished)} of {epochs}")
+        click.echo(f"{name}: {what}: going on after epoch {max(kept.finished)} of {epochs}")
 
 
 def _disable(params: Params) -> bool | None:
