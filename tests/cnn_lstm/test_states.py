@@ -33,6 +33,7 @@ def test_the_frame_is_the_nearest_in_time(onset, apex, offset, expected):
 
 def test_without_an_apex_the_middle_stands_in():
     assert state_frames(10, None, 20, 21) == state_frames(10, 15, 20, 21) == (0, 5, 10, 15, 20)
+    assert state_frames(10, None, 20, 18) == state_frames(10, 15, 20, 18) == (0, 4, 8, 13, 17)  # 4.25, 8.5, 12.75
 
 
 @given(st.integers(0, 10**6), st.integers(1, 400), st.data(), st.integers(2, 60))
