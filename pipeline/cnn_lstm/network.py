@@ -1,4 +1,4 @@
-"""CNN+LSTM: a CNN that looks at one frame at a time, and an LSTM that follows its features through the five states.
+"""CNN+LSTM: a CNN that looks at one state at a time, and an LSTM that follows its features through the five states.
 
 Kim, Baddar, Ro 2016, doi:10.1145/2964284.2967247: "Micro-Expression Recognition with Expression-State Constrained
 Spatio-Temporal Feature Representations". The CNN is trained first, by the objectives of `objectives`; then it stays as
@@ -6,8 +6,12 @@ it is, and the LSTM is trained on its features.
 
 Shapes: N clips, S = 5 states, D values of a feature, K classes. Pictures are grey, 0 to 255.
 
-Open or chosen here: four convolutions and one full layer, with batch normalisation, of about the size of STANet; the
-LSTM reads the features of the five states in their order, and its last state tells the class.
+Open or chosen here:
+
+- Every frame is shown less the mean of the five of its clip. A face differs from others by far more than it moves: from
+  frames as they are, the CNN did not learn to tell the states of the clips that it was trained on.
+- Four convolutions and one full layer, with batch normalisation, of about the size of STANet.
+- The LSTM reads the features of the five states in their order, and its last state tells the class.
 """
 
 from dataclasses import dataclass
@@ -90,7 +94,9 @@ class StatesCNN(nn.Module):
     def features(self, pictures: Tensor) -> Tensor:
         """float32 (N, S, 1, size, size) -> (N, S, D)."""
         frames = functional.avg_pool2d(pictures.flatten(0, 1), self.pooling)
-        maps = self.convolutions(frames)  # (N S, C, h, w)
+        frames = torch.unflatten(frames, 0, pictures.shape[:2])
+        frames = frames - frames.mean(dim=1, keepdim=True)  # what is the same in all states is who it is
+        maps = self.convolutions(frames.flatten(0, 1))  # (N S, C, h, w)
         values: Tensor = self.full(maps.flatten(1))  # (N S, D)
         return torch.unflatten(values, 0, pictures.shape[:2])
 
@@ -121,8 +127,7 @@ class CNNLSTM(nn.Module):
 
     def forward(self, pictures: Tensor) -> ClipOutput:
         """Classify clips by their states: float32 (N, S, 1, size, size)."""
-        with torch.no_grad():
-            features = self.cnn.features(pictures)  # (N, S, D)
+        features = self.cnn.features(pictures)  # (N, S, D)
         states, _ = self.lstm(features)  # (N, S, hidden)
         return ClipOutput(self.classifier(states[:, -1]))
 
