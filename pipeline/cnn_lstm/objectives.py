@@ -4,8 +4,8 @@ Kim, Baddar, Ro 2016, doi:10.1145/2964284.2967247, names five: the expression's 
 expression state, the spread within a state of a class, and the continuity of the states. Each is a function here, a
 mean over clips and states, so that its weight means the same at every batch size and length of the features.
 
-Chosen here, without the paper's own formulas at hand: both classifications are cross entropies; distances
-are squared and averaged over the values of a feature; means are those of the batch; nothing has a margin.
+Chosen here, without the paper's own formulas at hand: both classifications are cross entropies; distances are squared
+and averaged over the values of a feature; means are those of the batch; nothing has a margin.
 
 Shapes: N clips, S = 5 states, D values of a feature, K classes.
 """
