@@ -137,6 +137,11 @@ def comparator(dataset: str, method: str) -> Path:
     return results(dataset) / "comparators" / f"{method}.csv"
 
 
+def comparator_facts(dataset: str, method: str) -> Path:
+    """What its row of Table 1 says besides the scores."""
+    return results(dataset) / "comparators" / f"{method}.json"
+
+
 def comparator_model(dataset: str, method: str, subject: str) -> Path:
     """The network of another method, trained without `subject`; in no folder of STANet's, which are read as a whole."""
     return Path("models") / method / dataset / f"{subject}.pt"

@@ -18,6 +18,7 @@ from stages import pool_cnn_lstm, train_cnn_lstm
 from tests.tiny import shrink
 
 ROOT = Path(__file__).parents[2]
+REMARK = "the paper's states and objectives, formulas and constants chosen here"
 SUBJECTS = ["sub01", "sub02", "sub03"]
 TABLE = pd.DataFrame(
     [(f"{subject}/{take}", subject, label) for subject in SUBJECTS for take, label in enumerate(["happy", "sad"] * 2)],
@@ -84,6 +85,10 @@ def pooled():
     return paths.comparator("synthetic", "cnn_lstm").read_text().splitlines()
 
 
+def facts():
+    return json.loads(paths.comparator_facts("synthetic", "cnn_lstm").read_text())
+
+
 def test_all_folds_make_one_table_in_the_order_of_the_clips(study):
     study()
     for subject in reversed(SUBJECTS):
@@ -93,6 +98,7 @@ def test_all_folds_make_one_table_in_the_order_of_the_clips(study):
     assert rows[0] == ["clip", "subject", "label", "predicted"]
     assert [row[:3] for row in rows[1:]] == TABLE.values.tolist()
     assert {row[3] for row in rows[1:]} <= {"happy", "sad"}
+    assert facts() == {"title": "CNN+LSTM", "values": 5 * 8, "remark": REMARK}
     assert not Path(".partial").exists() and not list(Path(".resume").rglob("*.part"))
     assert paths.comparator_model("synthetic", "cnn_lstm", "sub01") == Path("models/cnn_lstm/synthetic/sub01.pt")
     for path in (paths.comparator_model, paths.comparator_fold, paths.comparator_curve):
@@ -127,7 +133,11 @@ def test_a_fold_that_was_interrupted_goes_on_where_it_stopped(study, monkeypatch
 
 def test_clips_without_an_apex_are_counted(study):
     study(apexes=["", *(12,) * 10, ""])
-    assert "2 of 12 clips have no apex: they train nothing, and are predicted as if it were in their middle" in train()
+    for subject in SUBJECTS:
+        assert "2 of 12 clips have no apex: they train nothing, and are predicted as if it were in" in train(subject)
+    stage(pool_cnn_lstm.main)
+    assert len(pooled()) == 1 + len(TABLE)
+    assert facts()["remark"] == f"{REMARK}; the middle stands in for the apex of 2 of 12 clips"
 
 
 def test_a_study_without_apexes_has_an_empty_table_and_says_why(study):
@@ -136,6 +146,7 @@ def test_a_study_without_apexes_has_an_empty_table_and_says_why(study):
         assert "0 of 12 clips have an apex, of less than two subjects: nothing to train" in train(subject)
     assert "synthetic: no cnn_lstm, because the apex of the clips is not known" in stage(pool_cnn_lstm.main)
     assert pooled() == ["clip,subject,label,predicted"]
+    assert facts()["remark"] == "N/A: no apex"
 
 
 def test_folds_that_are_not_wanted_are_not_trained(study):
