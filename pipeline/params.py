@@ -150,11 +150,35 @@ class Train:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Objectives:
+    """Weights of what the CNN of `cnn_lstm` is trained for."""
+
+    class_error: NotNegative
+    class_spread: NotNegative
+    state_error: NotNegative
+    state_spread: NotNegative
+    state_continuity: NotNegative
+
+
+@dataclass(frozen=True, config=_STRICT)
+class CnnLstm:
+    """Settings of the comparator `cnn_lstm`; its training is that of `train`."""
+
+    pooling: Positive
+    features: Positive
+    hidden: Positive
+    weights: Objectives
+
+
+@dataclass(frozen=True, config=_STRICT)
 class _Comparators:
     """Settings of the other methods of Table 1: those that all share."""
 
     methods: Annotated[tuple[Annotated[str, _one_of(comparators.methods())], ...], AfterValidator(_distinct)]
+    networks: Annotated[tuple[Literal["cnn_lstm"], ...], AfterValidator(_distinct)]
+    landmarks: Annotated[str, Field(min_length=1)]
     class_weight: Literal["none", "balanced"]
+    cnn_lstm: CnnLstm
 
     def settings(self, method: str) -> dict[str, Any]:
         """The constants of one method, as keywords of `comparators.describe`."""

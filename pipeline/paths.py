@@ -173,6 +173,21 @@ def comparator_facts(dataset: str, method: str) -> Path:
     return comparators(dataset) / f"{method}.json"
 
 
+def comparator_model(dataset: str, method: str, subject: str) -> Path:
+    """The network of another method, trained without `subject`; in no folder of STANet's, which are read as a whole."""
+    return Path("models") / method / dataset / f"{subject}.pt"
+
+
+def comparator_fold(dataset: str, method: str, subject: str) -> Path:
+    """Predictions of the network of another method for the clips of `subject`."""
+    return results(dataset) / method / "folds" / f"{subject}.csv"
+
+
+def comparator_curve(dataset: str, method: str, subject: str) -> Path:
+    """Training curve of the network of another method."""
+    return results(dataset) / method / "curves" / f"{subject}.csv"
+
+
 def table1(dataset: str) -> Path:
     """Scores of all methods, with their intervals and tests."""
     return results(dataset) / "table1.csv"

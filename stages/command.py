@@ -11,6 +11,7 @@ from pipeline.errors import InputError
 
 if TYPE_CHECKING:  # a stage without parameters need not wait for them
     from pipeline.params import Params
+    from pipeline.storage.resume import Parts
 
 T = TypeVar("T")
 
@@ -44,6 +45,19 @@ def progress(params: "Params", label: str, unit: str, total: int) -> Callable[[I
 def counter(params: "Params", label: str, unit: str, total: int, done: int) -> "tqdm[Any]":
     """Progress bar for `update(n)`, with n of any size; the `done` of an earlier run do not count into its speed."""
     return tqdm(desc=label, unit=unit, total=total, initial=done, disable=_disable(params))
+
+
+def say_what_was_kept(name: str, what: str, kept: "Parts", epochs: int) -> None:
+    """Say what an interrupted training left, and what of it is used.
+
+    `name` is that of the stage, `what` what it trains.
+    """
+    if kept.stale:
+        click.echo(f"{name}: an interrupted training of {what} had other data, settings or code: it is not used")
+    for damaged in kept.damaged:
+        click.echo(f"Warning: {damaged} is not what was written to it and is not used", err=True)
+    if kept.finished:
+        click.echo(f"{name}: {what}: going on after epoch {max(kept.finished)} of {epochs}")
 
 
 def _disable(params: "Params") -> bool | None:

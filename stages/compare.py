@@ -26,15 +26,15 @@ def main() -> None:
     # The methods of params.yaml, not the files in the folder: those of an earlier, longer list stay on disk.
     others = [
         _method(method, paths.comparator(name, method), paths.comparator_facts(name, method))
-        for method in (*params.comparators.methods, "largest_class")
+        for method in (*params.comparators.methods, *params.comparators.networks, "largest_class")
     ]
-    table = comparison.compare(stanet, others, json.loads(paths.classes(name).read_text(encoding="utf-8")))
-    # The published figures are for the databases' own classes.
-    published = tables.read(paths.PUBLISHED)
+    classes = json.loads(paths.classes(name).read_text(encoding="utf-8"))
+    table = comparison.compare(stanet, [method for method in others if not method.not_applicable], classes)
+    table = comparison.with_not_applicable(table, others)
     table = comparison.with_published(table, published, name if params.classes == "own" else "")
     with staged(paths.partial("compare", name), paths.table1(name)) as [path]:
         table.to_csv(path, index=False)
-    for _, row in table.iterrows():
+    for _, row in comparison.scored(table).iterrows():
         click.echo(f"{name}: {row['title']}, {row['correct']} of {row['clips']} clips right")
 
 

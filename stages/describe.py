@@ -1,5 +1,7 @@
 """Describe every clip of a database by the feature of one method."""
 
+from pathlib import Path
+
 import click
 
 from pipeline import comparators, paths
@@ -16,8 +18,11 @@ from stages.command import counter, stage
 def main(database: str, method: str) -> None:
     """The feature METHOD of the clips of DATABASE, without labels. An interrupted run goes on where it ended."""
     params = load_params(paths.PARAMS)
-    arrays = {"frames": paths.stabilised(database), "flow": paths.flow(database)}[comparators.reads(method)]
-    task = description.Task(method, params.comparators.settings(method), arrays)
+    frames = paths.stabilised(database)
+    arrays = {"frames": frames, "flow": paths.flow(database)}[comparators.reads(method)]
+    landmarks = Path(params.comparators.landmarks)
+    task = description.Task(method, params.comparators.settings(method), arrays, frames, landmarks)
+    task.check_faces()
     with clip_store.reading(arrays) as file:
         clips = clip_store.clip_names(file)
     with (

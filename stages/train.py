@@ -10,7 +10,7 @@ from pipeline.params import load_params
 from pipeline.stanet import fold
 from pipeline.storage import parts, resume, tables
 from pipeline.storage.outputs import staged
-from stages.command import progress, stage
+from stages.command import progress, say_what_was_kept, stage
 
 
 @stage
@@ -34,20 +34,11 @@ def main(subject: str) -> None:
         ) as kept,
         staged(paths.partial("train", name, subject), *targets) as drafts,
     ):
-        _say_what_was_kept(kept, subject, params.train.epochs)
+        say_what_was_kept("train", subject, kept, params.train.epochs)
         bar = progress(params, f"train {subject}", "epoch", params.train.epochs)
         files = fold.run(params, subject, classes, split, flow, device, kept, bar)
         for draft, content in zip(drafts, files, strict=True):
             draft.write_bytes(content)
-
-
-def _say_what_was_kept(kept: resume.Parts, subject: str, epochs: int) -> None:
-    if kept.stale:
-        click.echo(f"train: an interrupted training of {subject} had other data, settings or code: it is not used")
-    for damaged in kept.damaged:
-        click.echo(f"Warning: {damaged} is not what was written to it and is not used", err=True)
-    if kept.finished:
-        click.echo(f"train: going on after epoch {max(kept.finished)} of {epochs}")
 
 
 if __name__ == "__main__":

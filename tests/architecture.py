@@ -24,6 +24,7 @@ LIBRARY: dict[str, tuple[str, ...]] = {
     "learning": ("evaluation.loso", "storage"),
     "params": ("comparators", "databases", "flow.estimators", "frames.head_motion", "paths"),
     "stanet": ("learning", "evaluation", "params", "storage"),
+    "cnn_lstm": ("learning", "params", "storage"),  # a network of its own: a method knows no other one
     "comparators": ("learning", "evaluation", "storage"),
     "report": (
         *("evaluation", "frames", "learning", "params"),

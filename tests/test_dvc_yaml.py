@@ -9,10 +9,12 @@ import subprocess
 import sys
 import typing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from dvc.fs import LocalFileSystem
 from dvc.parsing import DataResolver
 from dvc.repo import Repo
 from ruamel.yaml import YAML
@@ -45,7 +47,7 @@ STAGES = {
     name: stage.get("do", stage)
     for name, stage in YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"].items()
 }
-PER_DATABASE = ("index", "interpolate", "resize", "extract_flow", "gather")
+PER_DATABASE = ("index", "interpolate", "resize", "stabilise", "extract_flow", "gather")
 PER_METHOD = ("describe", "gather_features", "classify")
 ROOM = "pipeline/comparators"
 METHOD = "${item.method}"
@@ -62,6 +64,7 @@ READ_ONLY = {
     "gather": {"databases": "which databases there are is in the names of the stages"},
     "train": {"databases": "which manifests are read is in the folder of the manifests, which it depends on"},
     "classify": {"databases": "as above"},
+    "train_cnn_lstm": {"databases": "as for `train`"},
 }
 
 
@@ -362,8 +365,9 @@ def test_params_yaml_has_exactly_the_known_keys():
 
 def test_every_stage_of_the_design_is_there():
     assert list(STAGES) == [
-        *("synthesize", "index", "interpolate", "resize", "extract_flow", "describe", "gather_features", "gather"),
-        *("task", "train", "aggregate", "largest_class", "classify", "compare", "report"),
+        *("synthesize", "index", "interpolate", "resize", "stabilise", "extract_flow", "describe", "gather_features"),
+        *("gather", "task", "train", "aggregate", "train_cnn_lstm", "pool_cnn_lstm", "largest_class", "classify"),
+        *("compare", "report"),
     ]
 
 
@@ -402,7 +406,8 @@ def test_the_committed_lock_belongs_to_the_code():
     }
     assert not stale
     active = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
-    per_dataset = STAGES.keys() - {"synthesize", "train", *PER_DATABASE, *PER_METHOD}
+    per_network = {"train_cnn_lstm", "pool_cnn_lstm"}
+    per_dataset = STAGES.keys() - {"synthesize", "train", *per_network, *PER_DATABASE, *PER_METHOD}
     expected = {"synthesize"} | {f"{stage}@{active['dataset']}" for stage in per_dataset}
     expected |= {f"{stage}@{database}" for stage in PER_DATABASE for database in active["databases"]}
     expected |= {f"train@{active['dataset']}-{subject}" for subject in active["subjects"]}
@@ -411,3 +416,29 @@ def test_the_committed_lock_belongs_to_the_code():
     for stage in ("describe", "gather_features"):
         expected |= {f"{stage}@{database}-{method}" for database in active["databases"] for method in methods}
     assert expected <= set(lock["stages"])
+    networks = active["comparators"]["networks"]
+    folds = {f"{network}-{active['dataset']}-{subject}" for network in networks for subject in active["subjects"]}
+    assert {f"train_cnn_lstm@{fold}" for fold in folds} <= set(lock["stages"])
+    assert {f"pool_cnn_lstm@{network}-{active['dataset']}" for network in networks} <= set(lock["stages"])
+
+
+def stages_with(tmp_path, **comparators) -> set[str]:
+    """Names of the stages that DVC makes of dvc.yaml with other settings."""
+    yaml = YAML()
+    document = yaml.load(ROOT / "params.yaml")
+    document["comparators"] |= comparators
+    with (tmp_path / "params.yaml").open("w") as file:
+        yaml.dump(document, file)
+    definition = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")
+    repository = SimpleNamespace(fs=LocalFileSystem(), config={})
+    return set(DataResolver(repository, tmp_path.as_posix(), definition).get_keys())
+
+
+def test_cnn_lstm_runs_where_it_is_listed_and_nowhere_else(tmp_path):
+    subjects = [f"sub0{number}" for number in range(1, 6)]
+    without, with_it = stages_with(tmp_path, networks=[]), stages_with(tmp_path, networks=["cnn_lstm"])
+    assert "train@synthetic-sub01" in without and not any("cnn_lstm" in name for name in without)
+    assert with_it - without == {
+        *(f"train_cnn_lstm@cnn_lstm-synthetic-{subject}" for subject in subjects),
+        "pool_cnn_lstm@cnn_lstm-synthetic",
+    }

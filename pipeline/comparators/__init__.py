@@ -54,6 +54,11 @@ def settings_type(name: str) -> type:
     return found
 
 
+def has_regions(name: str) -> bool:
+    """Whether a method describes regions of the face that may be others than its grid."""
+    return "regions" in inspect.signature(_method(name).describe).parameters
+
+
 def describe(name: str, clip: np.ndarray, *, regions: np.ndarray | None = None, **settings: Any) -> np.ndarray:
     """The feature of one clip.
 
@@ -85,7 +90,7 @@ def describe(name: str, clip: np.ndarray, *, regions: np.ndarray | None = None, 
     clip = _checked(clip, name, method.READS)
     if regions is None:
         return np.asarray(method.describe(clip, chosen), np.float32)
-    if "regions" not in inspect.signature(method.describe).parameters:
+    if not has_regions(name):
         raise InputError(f"{name} has no regions; leave them out")
     return np.asarray(method.describe(clip, chosen, regions), np.float32)
 

@@ -32,6 +32,9 @@ COLUMNS = ("clip", "subject", "label", "predicted")
 TEXT = ("method", "title", "remark", "published_source", "published_protocol")
 """Columns of the table that are text; all others are numbers."""
 
+WHOLE = ("correct", "clips", "subjects", "seeds", "won", "lost", "values", "published_clips")
+"""Columns of whole numbers, any of which may be empty."""
+
 _LEVEL = 0.05
 
 
@@ -51,6 +54,11 @@ class Method:
     def label(self) -> str:
         """What people read."""
         return self.title or self.name
+
+    @property
+    def not_applicable(self) -> bool:
+        """The study cannot have this method: it predicts no clip, and the remark says why."""
+        return self.predictions[0].empty
 
 
 def compare(reference: Method, others: Sequence[Method], classes: Sequence[str] | None = None) -> pd.DataFrame:
@@ -123,6 +131,19 @@ def compare(reference: Method, others: Sequence[Method], classes: Sequence[str] 
     return found
 
 
+def with_not_applicable(table: pd.DataFrame, methods: Sequence[Method]) -> pd.DataFrame:
+    """The table with a row for each method that the study cannot have: its scores are empty, its `remark` says why."""
+    absent = [method for method in methods if method.not_applicable]
+    rows = pd.DataFrame({"method": [m.name for m in absent], "title": [m.label for m in absent]})
+    rows["remark"] = [method.remark for method in absent]
+    return pd.concat([table, rows.reindex(columns=table.columns)], ignore_index=True) if absent else table
+
+
+def scored(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that have scores."""
+    return table[table["clips"].notna()]
+
+
 def with_published(table: pd.DataFrame, published: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """The table with what was published for each method on this dataset beside it.
 
@@ -156,7 +177,7 @@ def read(path: Path) -> pd.DataFrame:
     columns = pd.read_csv(path, nrows=0).columns
     table = tables.read(path, numbers=[column for column in columns if column not in TEXT])
     return table.fillna({column: "" for column in TEXT if column in columns}).astype(
-        {column: "Int64" for column in ("values", "published_clips") if column in columns}
+        {column: "Int64" for column in WHOLE if column in columns}
     )
 
 
@@ -184,6 +205,7 @@ def checked(name: str, table: pd.DataFrame) -> pd.DataFrame:
 
 def sentences(table: pd.DataFrame) -> list[str]:
     """What a table from `compare` allows to conclude, and what it does not."""
+    table = scored(table)
     reference, others = table.iloc[0], table.iloc[1:]
     clips, subjects = int(reference["clips"]), int(reference["subjects"])
     several = int(reference["seeds"]) > 1

@@ -1,8 +1,8 @@
-"""Augmentation of optical flow. Flow is a vector field: when its geometry changes, its vectors change with it.
+"""Augmentation of optical flow and of pictures. When the geometry of flow changes, its vectors change with it.
 
 A view rescales a clip, cuts a square out of it and may mirror it. Each of the three maps rows to rows and columns to
 columns, so a view is one position per row and one per column, and a batch of clips in any mixture of views is a single
-sampling of their flow, on every kind of device.
+sampling of their fields, on every kind of device.
 """
 
 from collections.abc import Sequence
@@ -51,6 +51,8 @@ class Views:
         Size of the clips in pixels.
     device
         Where the clips will be.
+    vectors
+        The clips are flow; otherwise pictures, whose values stay what they are wherever they go.
 
     Raises
     ------
@@ -65,6 +67,8 @@ class Views:
         height: int,
         width: int,
         device: torch.device = torch.device("cpu"),  # noqa: B008 -- immutable
+        *,
+        vectors: bool = True,
     ) -> None:
         rows, columns, gain = [], [], []
         for view in views:
@@ -79,30 +83,33 @@ class Views:
             gain.append((size[1] / width * (-1 if view.flip else 1), size[0] / height))
         self._rows = torch.stack(rows).to(device)  # (V, crop)
         self._columns = torch.stack(columns).to(device)  # (V, crop)
-        self._gain = torch.tensor(gain, dtype=torch.float64, device=device)  # (V, 2)
+        self._gain = torch.tensor(gain, dtype=torch.float64, device=device) if vectors else None  # (V, 2)
 
-    def show(self, flow: Tensor, view: Tensor) -> Tensor:
+    def show(self, clips: Tensor, view: Tensor) -> Tensor:
         """Each clip in one of the views.
 
         Parameters
         ----------
-        flow
-            float32 or float64 (N, T, 2, H, W), u to the right and v down in pixels.
+        clips
+            float32 or float64 (N, T, 2, H, W), u to the right and v down in pixels; or pictures (N, T, C, H, W).
         view
             int64 (N,), numbers of the views.
 
         Returns
         -------
-        (N, T, 2, crop, crop), the flow of the transformed frames.
+        (N, T, 2 or C, crop, crop), the flow of the transformed frames, or these.
         """
-        clips, crop = len(flow), self._rows.shape[1]
-        columns = self._columns[view].to(flow.dtype)[:, None, :].expand(clips, crop, crop)
-        rows = self._rows[view].to(flow.dtype)[:, :, None].expand(clips, crop, crop)
+        count, (frames, channels), crop = len(clips), clips.shape[1:3], self._rows.shape[1]
+        columns = self._columns[view].to(clips.dtype)[:, None, :].expand(count, crop, crop)
+        rows = self._rows[view].to(clips.dtype)[:, :, None].expand(count, crop, crop)
         grid = torch.stack([columns, rows], dim=-1)  # (N, crop, crop, 2)
         shown = functional.grid_sample(
-            flow.flatten(1, 2), grid, mode="bilinear", padding_mode="border", align_corners=False
-        )  # (N, T 2, crop, crop)
-        return torch.unflatten(shown, 1, (-1, 2)).mul_(self._gain[view].to(flow.dtype)[:, None, :, None, None])
+            clips.flatten(1, 2), grid, mode="bilinear", padding_mode="border", align_corners=False
+        )  # (N, T C, crop, crop)
+        shown = torch.unflatten(shown, 1, (frames, channels))
+        if self._gain is None:
+            return shown
+        return shown.mul_(self._gain[view].to(clips.dtype)[:, None, :, None, None])
 
 
 def _corner(corner: Corner, height: int, width: int, size: int) -> tuple[int, int]:

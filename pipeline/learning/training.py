@@ -41,6 +41,8 @@ class TrainingSettings:
     """Layers of the network compute in bfloat16, but for those that ask for more; parameters stay in float32."""
     compile: bool = False
     """The network is compiled before the first step."""
+    vectors: bool = True
+    """The clips are flow, whose vectors change with its geometry; otherwise pictures."""
 
 
 class TrainedFold(NamedTuple):
@@ -95,18 +97,65 @@ def train_fold(
 
     Parameters
     ----------
+    network, objective, flow, train, labels, settings, seed, device, parts, progress
+        As for `fit`.
+    test
+        int64 (M,), numbers of the clips to predict, whose labels are not given.
+
+    Raises
+    ------
+    InputError
+        The training diverges: a number is not finite any more.
+    """
+    flow = _near(flow, device)
+    curve = fit(
+        network,
+        objective,
+        flow,
+        train,
+        labels,
+        settings=settings,
+        seed=seed,
+        device=device,
+        parts=parts,
+        progress=progress,
+    )
+    shown = flow[test.to(flow.device)]
+    probabilities = predict(
+        network, shown, crop=settings.crop, batch_size=settings.batch_size, device=device, vectors=settings.vectors
+    )
+    _check(probabilities.sum(), "the sum of the probabilities")
+    state = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+    return TrainedFold(state, probabilities, curve)
+
+
+def fit(
+    network: nn.Module,
+    objective: Objective[OutputT],
+    clips: Tensor,
+    train: Tensor,
+    labels: Tensor,
+    *,
+    settings: TrainingSettings,
+    seed: int,
+    device: torch.device,
+    parts: Parts | None = None,
+    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+) -> pd.DataFrame:
+    """Train for a fixed number of epochs.
+
+    Parameters
+    ----------
     network
-        With its initial values, trained in place; float32 (B, T, 2, crop, crop) -> output of the objective's kind.
+        With its initial values, trained in place; float32 (B, T, C, crop, crop) -> output of the objective's kind.
     objective
         What the network is trained for.
-    flow
-        float16 or float32 (N, T, 2, H, W), all clips of the study, pixels per frame.
+    clips
+        (N, T, C, H, W), all clips of the study: flow in pixels per frame, float16 or float32, C = 2; or pictures.
     train
         int64 (L,), numbers of the training clips.
     labels
         int64 (L,), their classes.
-    test
-        int64 (M,), numbers of the clips to predict, whose labels are not given.
     settings
         Optimiser, augmentation and arithmetic.
     seed
@@ -119,15 +168,19 @@ def train_fold(
     progress
         Wraps the iteration over the epochs that are left.
 
+    Returns
+    -------
+    The curve: the columns of the objective, means over the training views of each epoch.
+
     Raises
     ------
     InputError
         The training diverges: a number is not finite any more.
     """
-    flow = _near(flow, device)
-    height, width = flow.shape[-2:]
-    views = Views(settings.views, settings.crop, height, width, device)
-    train, labels = train.to(flow.device), labels.to(device)
+    clips = _near(clips, device)
+    height, width = clips.shape[-2:]
+    views = Views(settings.views, settings.crop, height, width, device, vectors=settings.vectors)
+    train, labels = train.to(clips.device), labels.to(device)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's stub
     optimiser = torch.optim.Adam(network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
     stream = generator(seed)
@@ -137,39 +190,39 @@ def train_fold(
     for epoch in progress(range(len(rows) + 1, settings.epochs + 1)):
         totals = torch.zeros(1 + len(objective.measures), dtype=torch.float64, device=device)
         clip, view = _order(len(train), settings, stream)
-        for clips, shown in zip(_batches(clip, flow.device, settings), _batches(view, device, settings), strict=True):
-            targets = labels[clips.to(device)]
-            fields = views.show(_batch(flow, train[clips], device), shown)
+        for numbers, shown in zip(
+            _batches(clip, clips.device, settings), _batches(view, device, settings), strict=True
+        ):
+            targets = labels[numbers.to(device)]
+            fields = views.show(_batch(clips, train[numbers], device), shown)
             with torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16):
                 output: OutputT = forward(fields)
                 loss = objective.loss(output, targets)
             optimiser.zero_grad()
             torch.autograd.backward(loss)
             optimiser.step()
-            totals += len(clips) * _measured(objective, loss, output, targets)
+            totals += len(numbers) * _measured(objective, loss, output, targets)
         rows.append((epoch, *(totals / len(clip)).tolist()))
         _check(rows[-1][1], f"the loss of epoch {epoch}")
         if parts:
             _keep(parts, network, optimiser, stream, rows)
-    curve = pd.DataFrame(rows, columns=list(objective.columns))
-    test = test.to(flow.device)
-    probabilities = predict(network, flow[test], crop=settings.crop, batch_size=settings.batch_size, device=device)
-    _check(probabilities.sum(), "the sum of the probabilities")
-    state = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
-    return TrainedFold(state, probabilities, curve)
+    return pd.DataFrame(rows, columns=list(objective.columns))
 
 
 @torch.no_grad()
-def predict(network: nn.Module, flow: Tensor, *, crop: int, batch_size: int, device: torch.device) -> np.ndarray:
-    """Class probabilities in the test view (scale 1, centre crop), in float32: (M, T, 2, H, W) -> float64 (M, K).
+def predict(
+    network: nn.Module, clips: Tensor, *, crop: int, batch_size: int, device: torch.device, vectors: bool = True
+) -> np.ndarray:
+    """Class probabilities in the test view (scale 1, centre crop), in float32: (M, T, C, H, W) -> float64 (M, K).
 
-    `network` is on the device already; its outputs have logits (`objective.Output`).
+    `network` is on the device already; its outputs have logits (`objective.Output`). `vectors`: the clips
+    are flow; otherwise pictures.
     """
     network.eval()
-    height, width = flow.shape[-2:]
-    view = Views([TEST_VIEW], crop, height, width, device)
+    height, width = clips.shape[-2:]
+    view = Views([TEST_VIEW], crop, height, width, device, vectors=vectors)
     rows = []
-    for batch in torch.split(flow, batch_size):
+    for batch in torch.split(clips, batch_size):
         shown = view.show(batch.to(device).float(), torch.zeros(len(batch), dtype=torch.long, device=device))
         output: Output = network(shown)
         rows.append(torch.softmax(output.logits.double(), dim=1).cpu().numpy())
@@ -183,15 +236,15 @@ def _check(value: float, what: str) -> None:
         )
 
 
-def _near(flow: Tensor, device: torch.device) -> Tensor:
+def _near(clips: Tensor, device: torch.device) -> Tensor:
     """The clips on the device, or as they are where they would fill more than an eighth of its memory.
 
     Of all its memory, which several folds share: what is free changes while they start.
     """
     if device.type == "cpu":
-        return flow
+        return clips
     memory = torch.cuda.get_device_properties(device).total_memory
-    return flow.to(device) if flow.nbytes <= memory / 8 else flow
+    return clips.to(device) if clips.nbytes <= memory / 8 else clips
 
 
 def _compiled(network: nn.Module) -> Callable[[Tensor], Any]:
@@ -204,9 +257,9 @@ def _compiled(network: nn.Module) -> Callable[[Tensor], Any]:
     return torch.compile(network, dynamic=False)
 
 
-def _batch(flow: Tensor, clips: Tensor, device: torch.device) -> Tensor:
-    """float32 (B, T, 2, H, W) on the device."""
-    batch = flow.index_select(0, clips)
+def _batch(clips: Tensor, numbers: Tensor, device: torch.device) -> Tensor:
+    """float32 (B, T, C, H, W) on the device."""
+    batch = clips.index_select(0, numbers)
     if batch.device.type != device.type:
         batch = batch.pin_memory()  # a GPU fetches it from there by itself
     return batch.to(device, non_blocking=True).float()

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pipeline.evaluation import metrics
+from pipeline.evaluation import comparison, metrics
 from pipeline.report import attention_figures, clip_figures, drawing, score_figures
 from pipeline.report.attention_scores import motion_energy
 from pipeline.report.clip_choice import MISTAKES, mistakes, to_draw
@@ -48,7 +48,7 @@ def draw(study: Study, scored: pd.DataFrame | None, folder: Path) -> dict[str, A
 
     examples = _examples(study)
     pictures: dict[str, Any] = {
-        "table1": drawn(score_figures.table1(study.table1), "table1.svg"),
+        "table1": drawn(score_figures.table1(comparison.scored(study.table1)), "table1.svg"),
         "confusion": drawn(confusion(study), "confusion.svg"),
         "subjects": drawn(
             score_figures.accuracy_per_subject(study.per_subject, study.metrics["accuracy"]), "subjects.svg"

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import InputError
-from pipeline.learning import augmentation, checkpoint, memory, seeds, training
+from pipeline.learning import augmentation, checkpoint, initialisation, memory, seeds, training
 from pipeline.learning.checkpoint import Checkpoint
 from pipeline.learning.objective import Objective, accuracy, cross_entropy
+from pipeline.learning.predictions import predictions
 from pipeline.learning.training import TrainingSettings
 from pipeline.params import Params
 from pipeline.stanet import network
@@ -118,7 +119,7 @@ def key(params: Params, subject: str, classes: list[str], split: pd.DataFrame, f
         if device.type == "cuda"
         else torch.backends.cpu.get_cpu_capability(),
     }
-    code = (augmentation, network, Objective, resume, run, seeds, training)
+    code = (augmentation, initialisation, network, Objective, resume, run, seeds, training)
     return resume.key(facts, [Path(inspect.getfile(part)) for part in code])
 
 
@@ -165,7 +166,7 @@ def run(
     if split.empty:
         return Files(
             checkpoint.unwanted(classes),
-            _predictions(test, np.empty((0, len(classes))), classes),
+            _csv(predictions(test, np.empty((0, len(classes))), classes)),
             _csv(pd.DataFrame(columns=list(objective.columns))),
         )
     memory.keep_freed_memory()
@@ -203,7 +204,7 @@ def run(
         device=device.type,
         state_dict=fold.state,
     )
-    return Files(trained.to_bytes(), _predictions(test, fold.probabilities, classes), _csv(fold.curve))
+    return Files(trained.to_bytes(), _csv(predictions(test, fold.probabilities, classes)), _csv(fold.curve))
 
 
 def stanet_objective(lambda_: float) -> Objective[STANetOutput]:
@@ -233,14 +234,6 @@ def training_settings(params: Params) -> TrainingSettings:
 def _mask_l1(output: STANetOutput, classes: Tensor) -> Tensor:
     """l1 norm of the masks, 0 without spatial attention."""
     return output.logits.new_zeros((), dtype=torch.float32) if output.mask is None else mask_l1(output.mask)
-
-
-def _predictions(test: pd.DataFrame, probabilities: np.ndarray, classes: list[str]) -> bytes:
-    """Table of the clips held out, each with its most probable class and the probability of every class."""
-    predictions = test.assign(predicted=[classes[number] for number in probabilities.argmax(axis=1)])
-    for number, label in enumerate(classes):
-        predictions[f"p_{label}"] = probabilities[:, number]
-    return _csv(predictions)
 
 
 def _csv(table: pd.DataFrame) -> bytes:

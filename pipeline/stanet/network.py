@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.learning.seeds import derived_seed, generator
+from pipeline.learning.initialisation import initialise
 
 _WIDTHS = (16, 32, 64)  # channels of L1, L2, L3
 _TOP = (64, 96)  # channels of the convolutions behind the attention
@@ -83,7 +83,7 @@ class STANet(nn.Module):
         self.spatial = SpatialAttentionModule(spatial_attention, pooling, regions)
         self.temporal = TemporalAttentionModule(_FEATURES, temporal_attention, readout)
         self.classifier = nn.Linear(_TRUNK, classes)
-        _initialise(self, seed)
+        initialise(self, seed)
 
     def forward(self, flow: Tensor) -> STANetOutput:
         """Classify clips of optical flow: (N, T, 2, H, W), in pixels; H and W at least 32 after pooling.
@@ -252,19 +252,3 @@ def _averaging(before: int, after: int, like: Tensor) -> Tensor:
 def _full(values: Tensor) -> Tensor:
     """At least float32, whatever the layers before compute in."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
-
-
-def _initialise(model: nn.Module, seed: int) -> None:
-    """Draw every weight from a generator of its own; scales are those of He et al. (2015) and of PyTorch's LSTM."""
-    for path, module in model.named_modules():
-        for name, parameter in module.named_parameters(prefix=path, recurse=False):
-            stream = generator(derived_seed(seed, name))
-            if isinstance(module, nn.Conv2d) and parameter.dim() == 4:
-                nn.init.kaiming_normal_(parameter, nonlinearity="relu", generator=stream)
-            elif isinstance(module, nn.LSTM):
-                bound = module.hidden_size**-0.5
-                nn.init.uniform_(parameter, -bound, bound, generator=stream)
-            elif isinstance(module, nn.Linear) and parameter.dim() == 2:
-                nn.init.kaiming_uniform_(parameter, a=5**0.5, generator=stream)
-            elif isinstance(module, nn.Conv2d | nn.Linear):  # biases; batch normalisation starts as the identity
-                nn.init.zeros_(parameter)

@@ -191,3 +191,15 @@ def test_the_two_citations_that_are_swapped_are_said_to_be():
     said = PUBLISHED[PUBLISHED["accuracy"].notna()].set_index(["dataset", "method"])["protocol"]
     assert "[21], which is DiSTLBP-RIP's" in said["casme2", "cnn_lstm"]
     assert "[6], which is CNN+LSTM's" in said["casme2", "distlbp_rip"]
+
+
+def test_a_method_that_a_study_cannot_have_is_a_row_that_says_why(tmp_path):
+    absent = Method("cnn_lstm", [STANET[:0]], "CNN+LSTM", remark="N/A: no apex")
+    assert absent.not_applicable and not Method("fdm", [WEAK]).not_applicable
+    comparison.with_not_applicable(table(), [absent]).to_csv(tmp_path / "table1.csv", index=False)
+    found = comparison.read(tmp_path / "table1.csv")
+    assert list(found["method"]) == ["stanet", "weak", "close", "cnn_lstm"]
+    assert found["remark"].iloc[3] == "N/A: no apex"
+    assert found.iloc[3].drop(["method", "title", "remark"]).isna().all()
+    pd.testing.assert_frame_equal(comparison.scored(found), comparison.read(tmp_path / "table1.csv")[:3])
+    assert comparison.sentences(found) == comparison.sentences(table())

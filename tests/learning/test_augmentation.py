@@ -114,3 +114,22 @@ def test_a_gpu_shows_what_a_cpu_shows():
     expected = Views(chosen, 48, 64, 64).show(flow, numbers)
     out = Views(chosen, 48, 64, 64, torch.device("cuda")).show(flow.cuda(), numbers.cuda())
     torch.testing.assert_close(out.cpu(), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_go_where_flow_goes_and_keep_their_values(channels):
+    """A picture's grey levels are no vectors: the same sampling, without a factor and without a change of sign."""
+    pictures = torch.rand(2, 5, channels, 64, 64, generator=torch.Generator().manual_seed(0))
+    chosen, numbers = [View(1.1, "top left", True), View(0.9, "centre", False)], torch.tensor([0, 1])
+    out = Views(chosen, 48, 64, 64, vectors=False).show(pictures, numbers)
+    assert out.shape == (2, 5, channels, 48, 48)
+    flow = Views(chosen, 48, 64, 64).show(pictures[:, :, :1].expand(-1, -1, 2, -1, -1), numbers)
+    gain = torch.tensor([[-70 / 64, 70 / 64], [58 / 64, 58 / 64]])  # 64 px become 70 and 58
+    torch.testing.assert_close(out[:, :, :1] * gain[:, None, :, None, None], flow)
+
+
+def test_flat_pictures_stay_flat():
+    shown = Views([View(1.1, "top left", True)], 48, 64, 64, vectors=False).show(
+        torch.full((1, 5, 1, 64, 64), 200.0), torch.tensor([0])
+    )
+    torch.testing.assert_close(shown, torch.full((1, 5, 1, 48, 48), 200.0))

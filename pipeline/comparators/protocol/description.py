@@ -24,6 +24,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pipeline import comparators
+from pipeline.comparators.parts.face_landmarks import LandmarkModel, model_of, regions_by_clip, regions_of
 from pipeline.errors import InputError
 from pipeline.storage import clip_store, resume
 
@@ -39,6 +40,10 @@ class Task:
     settings: Mapping[str, Any]
     arrays: Path
     """File with the clips that the method reads, written by `clip_store.write_stack`."""
+    frames: Path
+    """File with the frames of the same clips, in the same rows: landmarks are found in the first one."""
+    landmarks: Path
+    """File with the model of the landmarks; an empty one asks for none."""
 
     @property
     def stack(self) -> str:
@@ -51,14 +56,27 @@ class Task:
         room = Path(comparators.__file__).parent
         method = Path(inspect.getfile(import_module(f"{comparators.__name__}.{self.name}")))
         code = [Path(comparators.__file__), method, Path(__file__), *sorted((room / "parts").glob("*.py"))]
-        return resume.key(facts, [self.arrays, *code])
+        return resume.key(facts, [self.arrays, self.landmarks, *code])
+
+    def model(self) -> LandmarkModel | None:
+        """The model whose landmarks bound the regions of the method; None where it has none or a grid is wanted."""
+        return model_of(self.landmarks) if comparators.has_regions(self.name) else None
+
+    def check_faces(self) -> None:
+        """InputError that names every clip in whose first frame the model sees no face, if it is needed."""
+        if (model := self.model()) is None:
+            return
+        with clip_store.reading(self.frames) as file:
+            clips = enumerate(clip_store.clip_names(file))
+            regions_by_clip(((clip, clip_store.values(file, "frames", row)) for row, clip in clips), model)
 
     def describe(self, row: int) -> np.ndarray:
         """The feature of the clip in one row of the file; InputError with the clip's name."""
         with clip_store.reading(self.arrays) as file, threadpool_limits(1):
             cv2.setNumThreads(1)
             try:
-                feature = comparators.describe(self.name, clip_store.values(file, self.stack, row), **self.settings)
+                clip, regions = clip_store.values(file, self.stack, row), self._regions(row)
+                feature = comparators.describe(self.name, clip, regions=regions, **self.settings)
             except InputError as error:
                 raise InputError(f"{self.arrays}, clip {clip_store.clip_names(file)[row]}: {error}") from error
             if not np.isfinite(feature).all():
@@ -67,6 +85,12 @@ class Task:
                     "found NaN or infinity; its `describe` must say what such a clip is described by"
                 )
         return feature
+
+    def _regions(self, row: int) -> np.ndarray | None:
+        if (model := self.model()) is None:
+            return None
+        with clip_store.reading(self.frames) as file:
+            return regions_of(clip_store.values(file, "frames", row), model)
 
 
 def features(
@@ -116,8 +140,13 @@ def features(
 
 
 def attributes(task: Task) -> dict[str, str | int | float]:
-    """What is noted beside the features: the method and its settings."""
-    return {"method": task.name, "settings": json.dumps(task.settings, sort_keys=True)}
+    """What is noted beside the features: the method, its settings, and the model of the landmarks, if it has one."""
+    noted: dict[str, str | int | float] = {
+        "method": task.name,
+        "settings": json.dumps(task.settings, sort_keys=True),
+    }
+    model = task.model()
+    return noted if model is None else noted | {"landmarks_sha256": model.sha256}
 
 
 def cores() -> int:

@@ -1,0 +1,174 @@
+"""The stages of CNN+LSTM, on a study of twelve clips that lies on disk as the stages before leave it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from click.testing import CliRunner
+
+from pipeline import paths
+from pipeline.evaluation import loso
+from pipeline.learning import training
+from pipeline.storage import clip_store, parts
+from stages import pool_cnn_lstm, train_cnn_lstm
+from tests.tiny import shrink
+
+ROOT = Path(__file__).parents[2]
+REMARK = "the paper's states and objectives, formulas and constants chosen here"
+SUBJECTS = ["sub01", "sub02", "sub03"]
+TABLE = pd.DataFrame(
+    [(f"{subject}/{take}", subject, label) for subject in SUBJECTS for take, label in enumerate(["happy", "sad"] * 2)],
+    columns=["clip", "subject", "label"],
+)
+
+
+@pytest.fixture(autouse=True)
+def arithmetic():
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """Write a study whose clips have the given apexes, and go there."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(apexes=12, held_out="all"):
+        shutil.copy(ROOT / "params.yaml", paths.PARAMS)
+        training = {"epochs": 2, "threads": 1, "augmentation": {"crop": 56}}
+        own = {"cnn_lstm": {"features": 8, "hidden": 8}}
+        settings = {"subjects": SUBJECTS, "held_out": held_out, "resize": {"size": 64}, "model": {"pooling": 1}}
+        shrink(paths.PARAMS, settings | {"train": training, "comparators": own, "runtime": {"device": "cpu"}})
+        rng = np.random.default_rng(0)
+        frames = [rng.integers(0, 255, (5, 64, 64, 3)).astype(np.uint8) for _ in range(len(TABLE))]
+        recordings = TABLE.assign(onset=10, apex=apexes, offset=18, n_frames=9, frames="a")
+        for path in (
+            paths.recordings("synthetic"),
+            paths.part("synthetic", "synthetic"),
+            paths.split("synthetic", "a"),
+        ):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        recordings.to_csv(paths.recordings("synthetic"), index=False)
+        clip_store.write_stack(paths.resized("synthetic"), "frames", list(TABLE["clip"]), frames)
+        files = {
+            "recordings": parts.file_of(paths.recordings("synthetic")),
+            "resized": parts.file_of(paths.resized("synthetic")),
+            "flow": parts.file_of(paths.resized("synthetic")),
+        }
+        part = parts.Part("synthetic", "", truth=None, annotation={}, **files)
+        paths.part("synthetic", "synthetic").write_text(parts.as_text(part))
+        paths.classes("synthetic").write_text(json.dumps(["happy", "sad"]))
+        recordings.assign(database="synthetic").to_csv(paths.clips("synthetic"), index=False)
+        for subject in SUBJECTS:
+            split = loso.split(TABLE, subject)
+            split = split if held_out == "all" or subject in held_out else split[:0]
+            split.to_csv(paths.split("synthetic", subject), index=False)
+
+    return write
+
+
+def stage(command, *arguments, fails=False):
+    result = CliRunner().invoke(command, arguments)
+    assert (result.exit_code == 1) == fails, result.output
+    return result.output
+
+
+def train(subject="sub02", **options):
+    return stage(train_cnn_lstm.main, subject, **options)
+
+
+def pooled():
+    return paths.comparator("synthetic", "cnn_lstm").read_text().splitlines()
+
+
+def facts():
+    return json.loads(paths.comparator_facts("synthetic", "cnn_lstm").read_text())
+
+
+def test_all_folds_make_one_table_in_the_order_of_the_clips(study):
+    study()
+    for subject in reversed(SUBJECTS):
+        assert train(subject) == ""
+    stage(pool_cnn_lstm.main)
+    rows = [line.split(",") for line in pooled()]
+    assert rows[0] == ["clip", "subject", "label", "predicted"]
+    assert [row[:3] for row in rows[1:]] == TABLE.values.tolist()
+    assert {row[3] for row in rows[1:]} <= {"happy", "sad"}
+    assert facts() == {"title": "CNN+LSTM", "values": 5 * 8, "remark": REMARK}
+    assert not Path(".partial").exists() and not list(Path(".resume").rglob("*.part"))
+    assert paths.comparator_model("synthetic", "cnn_lstm", "sub01") == Path("models/cnn_lstm/synthetic/sub01.pt")
+    for path in (paths.comparator_model, paths.comparator_fold, paths.comparator_curve):
+        assert path("synthetic", "cnn_lstm", "sub01").is_file()
+
+
+def test_a_fold_that_was_interrupted_goes_on_where_it_stopped(study, monkeypatch):
+    """It is ended while it saves the second epoch of the LSTM, as by a signal."""
+    study()
+    train()
+    files = [path("synthetic", "cnn_lstm", "sub02") for path in (paths.comparator_model, paths.comparator_curve)]
+    whole = [file.read_bytes() for file in files]
+    keep, calls = training._keep, []
+
+    def stop(*arguments):
+        calls.append(arguments)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        keep(*arguments)
+
+    for file in files:
+        file.unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_keep", stop)
+        train(fails=True)
+    assert not any(file.exists() for file in files)
+    output = train()
+    assert "the CNN without sub02: going on after epoch 2 of 2" in output
+    assert "the LSTM without sub02: going on after epoch 1 of 2" in output
+    assert [file.read_bytes() for file in files] == whole
+
+
+def test_clips_without_an_apex_are_counted(study):
+    study(apexes=["", *(12,) * 10, ""])
+    for subject in SUBJECTS:
+        assert "2 of 12 clips have no apex: they train nothing, and are predicted as if it were in" in train(subject)
+    stage(pool_cnn_lstm.main)
+    assert len(pooled()) == 1 + len(TABLE)
+    assert facts()["remark"] == f"{REMARK}; the middle stands in for the apex of 2 of 12 clips"
+
+
+def test_a_study_without_apexes_has_an_empty_table_and_says_why(study):
+    study(apexes=[""] * len(TABLE))
+    for subject in SUBJECTS:
+        assert "0 of 12 clips have an apex, of less than two subjects: nothing to train" in train(subject)
+    assert "synthetic: no cnn_lstm, because the apex of the clips is not known" in stage(pool_cnn_lstm.main)
+    assert pooled() == ["clip,subject,label,predicted"]
+    assert facts()["remark"] == "N/A: no apex"
+
+
+def test_folds_that_are_not_wanted_are_not_trained(study):
+    study(held_out=["sub02"])
+    assert "sub01 is not in held_out, nothing to train" in train("sub01")
+    train("sub02")
+    stage(pool_cnn_lstm.main)
+    assert [line.split(",")[1] for line in pooled()[1:]] == ["sub02"] * 4
+
+
+def test_a_prediction_that_is_missing_is_named(study):
+    study()
+    for subject in SUBJECTS:
+        train(subject)
+    fold = paths.comparator_fold("synthetic", "cnn_lstm", "sub03")
+    fold.write_text("".join(fold.read_text().splitlines(keepends=True)[:-1]))
+    assert "sub03/3 has no prediction" in stage(pool_cnn_lstm.main, fails=True)
+    assert not paths.comparator("synthetic", "cnn_lstm").exists()
+
+
+def test_frames_that_were_changed_are_named(study):
+    study()
+    with paths.resized("synthetic").open("ab") as file:
+        file.write(b"x")
+    assert "resized.h5: expected the content with SHA-256" in train(fails=True)
