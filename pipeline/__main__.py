@@ -66,26 +66,65 @@ def weights(file: Path) -> None:
 @main.command()
 @click.argument("name")
 @click.option("--from", "root", type=click.Path(path_type=Path), help="Folder of the dataset as its owners ship it.")
+@click.option("--casme2", type=click.Path(path_type=Path), help="Folder of CASME II, for a study of several.")
+@click.option("--samm", type=click.Path(path_type=Path), help="Folder of SAMM, for a study of several.")
+@click.option("--smic", type=click.Path(path_type=Path), help="Folder of SMIC, for a study of several.")
+@click.option("--table", type=click.Path(path_type=Path), help="Folder of a table, for a study of several.")
+@click.option("--as", "title", help="Name of a study of several, instead of composite.")
 @click.option(
-    "--annotation", "annotated", type=click.Path(path_type=Path), help="Its annotation, if several are there."
+    "--annotation",
+    "annotated",
+    multiple=True,
+    help="Its annotation, if several are there; in a study of several, DATABASE=FILE.",
 )
+@click.option("--accept", "accepted", multiple=True, help="Clip in which megc2019 may differ from the official list.")
 @click.option("--flow", "method", help="flow.method to use, instead of the one that the paper used.")
 @click.option(
     "--classes",
     type=click.Choice(["own", "three"]),
-    default="own",
-    show_default=True,
-    help="Its own classes, or negative, positive and surprise.",
+    help="Its own classes (if not given), or negative, positive and surprise.",
 )
 @click.option("--check", is_flag=True, help="Only look: nothing is written.")
-def use(name: str, root: Path | None, annotated: Path | None, method: str | None, classes: str, check: bool) -> None:
+def use(
+    name: str,
+    root: Path | None,
+    title: str | None,
+    annotated: tuple[str, ...],
+    accepted: tuple[str, ...],
+    method: str | None,
+    classes: str | None,
+    check: bool,
+    **folders: Path | None,
+) -> None:
     """Check a copy of the database NAME and write its settings into params.yaml.
 
-    NAME is casme, casme2, smic, table (any folder with a table in the columns of clips.csv) or synthetic.
+    NAME is casme, casme2, samm, smic, table (any folder with a table in the columns of clips.csv) or synthetic;
+    composite for one study of several databases; or megc2019 for the composite whose clips are compared with the
+    official list.
     """
     from pipeline.adoption import adopt
+    from pipeline.databases import megc2019
 
-    adopt.use(name, root, annotated, method, classes, check)
+    roots = {database: folder for database, folder in folders.items() if folder is not None}
+    if name not in (adopt.COMPOSITE, megc2019.NAME):
+        if roots or title or accepted or len(annotated) > 1:
+            raise InputError(
+                f"{name} is one database: expected --from DIR; found what is for a study of several (use composite or "
+                f"use {megc2019.NAME})"
+            )
+        adopt.use(name, root, Path(annotated[0]) if annotated else None, method, classes or "own", check)
+        return
+    if root or classes == "own":
+        raise InputError(f"{name} is a study of several databases in three classes: expected --smic DIR --casme2 DIR")
+    if title and name != adopt.COMPOSITE:
+        raise InputError(f"--as: expected with composite; {name} has a name")
+    files = {}
+    for entry in annotated:
+        database, _, file = entry.partition("=")
+        if not file:
+            raise InputError(f"--annotation: expected DATABASE=FILE in a study of several databases; found {entry}")
+        files[database] = Path(file)
+    adopt.use_composite(title or name, roots, files, method, accepted, check)
 
 
 @main.command()

@@ -132,6 +132,11 @@ def per_subject(dataset: str) -> Path:
     return results(dataset) / "per_subject.csv"
 
 
+def per_part(dataset: str) -> Path:
+    """Scores of all clips, and of each database where there are several."""
+    return results(dataset) / "parts.csv"
+
+
 def attention(dataset: str) -> Path:
     """How well attention finds known motion."""
     return results(dataset) / "attention.json"

@@ -26,7 +26,7 @@ LIBRARY: dict[str, tuple[str, ...]] = {
     "stanet": ("learning", "evaluation", "params", "storage"),
     "comparators": ("learning", "evaluation", "storage"),
     "report": (
-        *("databases.profiles", "evaluation", "frames", "learning", "params"),
+        *("databases.megc2019", "databases.profiles", "evaluation", "frames", "learning", "params"),
         *("stanet", "storage", "synthetic"),
     ),
 }

@@ -70,6 +70,9 @@ class Profile:
 # What most databases resemble.
 _AS_CASME2 = StudySettings(epochs=30, scales=(0.9, 1.0, 1.1))
 
+COMPOSITE_SETTINGS = _AS_CASME2
+"""How a study of several databases is done; the paper has none."""
+
 _CASME = Profile(
     name="casme",
     classes=("disgust", "repression", "surprise", "tense"),

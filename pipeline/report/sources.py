@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from pipeline.evaluation.metrics import METRICS
 from pipeline.params import Params
 from pipeline.report.provenance import Provenance, drawing_versions
 from pipeline.report.study import Study
@@ -23,6 +24,7 @@ from pipeline.synthetic import truth
 from pipeline.synthetic.truth import Truth
 
 _PER_SUBJECT = ("clips", "correct", "accuracy")
+_PER_PART = ("clips", *METRICS)
 _CURVE = ("epoch", "loss", "cross_entropy", "mask_l1", "accuracy")
 
 Bar = Callable[[list[str]], Iterable[str]]
@@ -44,6 +46,7 @@ class Sources:
     predictions: Path
     metrics: Path
     per_subject: Path
+    per_part: Path
 
     def hashes(self) -> dict[str, str]:
         """SHA-256 of each file that the page is made from, by its path; of the arrays, as the manifests have it."""
@@ -64,7 +67,11 @@ class Sources:
 
 @contextmanager
 def open_study(
-    params: Params, sources: Sources, published: Sequence[tuple[str, float]], bar: Bar = iter
+    params: Params,
+    sources: Sources,
+    published: Sequence[tuple[str, float]],
+    bar: Bar = iter,
+    deviations: Sequence[str] = (),
 ) -> Iterator[Study]:
     """Read a study from its files, each clip shown to the network of the fold that held its subject out.
 
@@ -80,6 +87,8 @@ def open_study(
         The dataset's column of the paper's Table 1: method and accuracy in per cent.
     bar
         Wraps the clips while they are shown to the networks.
+    deviations
+        How the clips of megc2019 differ from the official list, a sentence for each.
 
     Raises
     ------
@@ -98,6 +107,8 @@ def open_study(
             predictions=predictions,
             metrics=json.loads(sources.metrics.read_text()),
             per_subject=tables.read(sources.per_subject, numbers=_PER_SUBJECT),
+            per_part=tables.read(sources.per_part, numbers=_PER_PART),
+            deviations=deviations,
             curves={subject: tables.read(path, numbers=_CURVE) for subject, path in sources.curves.items()},
             published=published,
             attention=look(predictions, networks, flow, params.train.augmentation.crop, bar),

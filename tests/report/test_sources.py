@@ -46,6 +46,7 @@ def sources(tmp_path, monkeypatch):
     made.clips.to_csv(tmp_path / "clips.csv", index=False)
     made.predictions.to_csv(tmp_path / "predictions.csv", index=False)
     made.per_subject.to_csv(tmp_path / "per_subject.csv", index=False)
+    made.per_part.to_csv(tmp_path / "parts.csv", index=False)
     CURVE.to_csv(tmp_path / "curve.csv", index=False)
     (tmp_path / "classes.json").write_text(json.dumps(CLASSES))
     (tmp_path / "metrics.json").write_text(json.dumps(made.metrics))
@@ -72,6 +73,7 @@ def sources(tmp_path, monkeypatch):
         predictions=Path("predictions.csv"),
         metrics=Path("metrics.json"),
         per_subject=Path("per_subject.csv"),
+        per_part=Path("parts.csv"),
     )
 
 
