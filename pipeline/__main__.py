@@ -225,6 +225,98 @@ def folds(workers: int | None, scheduler: str | None, variants: bool, seeds: int
         run_folds(workers, scheduler)
 
 
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--clip", default="clip", show_default=True, help="Column of the clips.")
+@click.option("--subject", default="subject", show_default=True, help="Column of the subjects.")
+@click.option("--truth", default="label", show_default=True, help="Column of the true classes.")
+@click.option("--predicted", default="predicted", show_default=True, help="Column of the predicted classes.")
+@click.option("--part", help="Column of the databases, where there are several.")
+@click.option("--against", help="Which clips there must be: megc2019 (the official list), or a clips.csv.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+def score(
+    files: tuple[Path, ...],
+    clip: str,
+    subject: str,
+    truth: str,
+    predicted: str,
+    part: str | None,
+    against: str | None,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Accuracy, UF1 and UAR of the predictions in one file, or of two files and what is between them.
+
+    A file is a predictions.csv of this pipeline, a table of your own whose columns you name, or a log of the MEGC 2019
+    challenge.
+    """
+    from pipeline import scoring
+    from pipeline.evaluation.prediction_files import Headers
+
+    if len(files) > 2:
+        raise InputError(f"expected one file or two, found {len(files)}")
+    if as_json and as_csv:
+        raise InputError("expected --json or --csv, found both")
+    result = scoring.score(files, Headers(clip, subject, truth, predicted, part), against)
+    form = scoring.as_json if as_json else scoring.as_csv if as_csv else scoring.as_text
+    click.echo(form(result), nl=False)
+
+
+@main.command()
+def leakage() -> None:
+    """What choosing each fold's epoch on its test subject would have claimed, beside the honest score.
+
+    Trains all folds once more; no result of the study changes.
+    """
+    from collections.abc import Iterable
+
+    from tqdm import tqdm
+
+    from pipeline import leakage
+
+    def bar(subject: str, epochs: Iterable[int]) -> Iterable[int]:
+        return tqdm(epochs, desc=f"leakage {subject}", unit="epoch", leave=False, disable=None)
+
+    found = leakage.run(bar)
+    click.echo(leakage.as_text(found), nl=False)
+    click.echo(f"{leakage.page(found.dataset)}, {leakage.table(found.dataset)}")
+
+
+@main.command()
+@click.argument("layout")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--subjects", type=click.IntRange(min=1), help="How many; synthesize.subjects if not given.")
+@click.option("--clips", type=click.IntRange(min=1), help="How many; synthesize.clips if not given.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of faces and expressions; synthesize.seed if not given.")
+def synthesize(layout: str, folder: Path, subjects: int | None, clips: int | None, seed: int | None) -> None:
+    """Write a tree of synthetic faces to FOLDER as the owners of casme, casme2, samm or smic (LAYOUT) lay theirs out.
+
+    It can then be studied like a licensed copy. Everything else is as the section synthesize in params.yaml says.
+    """
+    from dataclasses import asdict
+
+    from tqdm import tqdm
+
+    from pipeline import paths
+    from pipeline.params import load_params
+    from pipeline.storage.outputs import staged
+    from pipeline.synthetic import generator
+
+    settings = asdict(load_params(paths.PARAMS).synthesize) | {"layout": layout}
+    given = {"subjects": subjects, "clips": clips, "seed": seed}
+    settings |= {key: value for key, value in given.items() if value is not None}
+    if folder.exists():
+        raise InputError(f"{folder}: expected the name of a new folder, found one that is there")
+    try:
+        with staged(folder.absolute().parent / ".partial" / folder.name, folder) as [draft]:
+            for _ in tqdm(generator.write_tree(draft, **settings), total=settings["clips"], unit="clip", disable=None):
+                pass
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    click.echo(f"{folder}: {settings['clips']} clips of {settings['subjects']} subjects, as {layout}")
+
+
 def _one_of(workers: int | None, scheduler: str | None) -> None:
     if workers and scheduler is not None:
         raise InputError("expected --workers for this machine or --scheduler for a cluster, found both")

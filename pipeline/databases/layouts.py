@@ -29,7 +29,7 @@ class Layout:
     """Annotation spreadsheet; empty where there is none."""
     columns: tuple[tuple[str | None, str | None], ...]
     """Header and field of its columns, None leaves it blank: a template's words, `apex`, `offset`, `units`,
-    `tag`, `n_frames`, and as text `person`, `file` and `Label` (subject and name of the clip's id, label capitalised)."""
+    `tag`, `n_frames`; as text `person` and `file`, subject and name of the clip's id, and `Label`, capitalised."""
     prose: int = 0
     """Rows of prose above the header of the annotation."""
     grey: bool = False

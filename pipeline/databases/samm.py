@@ -5,7 +5,7 @@ doi:10.1109/TAFFC.2016.2573832.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.databases import annotation

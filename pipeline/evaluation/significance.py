@@ -11,6 +11,9 @@ from pipeline.evaluation import metrics
 
 Interval = tuple[float, float]
 
+EXACT_SUBJECTS = 20
+"""Up to so many subjects `permutation_test` looks at every exchange: 2^20 of them."""
+
 
 def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> Interval:
     """Score interval of an accuracy, without correction for continuity.
@@ -142,6 +145,83 @@ def mcnemar(first_correct: ArrayLike, second_correct: ArrayLike) -> float:
         raise ValueError("no clips to compare")
     won, lost = int((~first & second).sum()), int((first & ~second).sum())
     return float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
+
+
+def permutation_test(
+    first_correct: ArrayLike,
+    second_correct: ArrayLike,
+    subjects: Iterable[str],
+    *,
+    seed: int = 0,
+    draws: int = 100_000,
+) -> float:
+    """Two-sided p of the paired permutation test with the subject as the unit.
+
+    If both experiments are equally good, it is a matter of chance which of them got which results of a subject: all of
+    the subject's clips are exchanged together, because they are not independent. p is the share of exchanges in which
+    the experiments are at least as many clips apart as they are. Up to `EXACT_SUBJECTS` subjects all of them are looked
+    at, above that as many at random as `draws` says, with the observed one counted among them.
+
+    Pitman 1937, doi:10.2307/2984124; at random: Phipson and Smyth 2010, doi:10.2202/1544-6115.1585.
+
+    Parameters
+    ----------
+    first_correct, second_correct
+        bool (N,): whether each clip is right, the same clips in the same order.
+    subjects
+        N names, the subject of each clip.
+    seed, draws
+        Of the random exchanges.
+
+    Raises
+    ------
+    ValueError
+        There are no clips, or not the same number everywhere.
+    """
+    first, second = np.asarray(first_correct, bool), np.asarray(second_correct, bool)
+    names = np.asarray(list(subjects))
+    if not first.shape == second.shape == names.shape or first.ndim != 1:
+        raise ValueError(f"expected the same clips, got shapes {first.shape}, {second.shape} and {names.shape}")
+    if len(first) == 0:
+        raise ValueError("no clips to compare")
+    _, numbers = np.unique(names, return_inverse=True)
+    won = np.bincount(numbers, second).astype(int) - np.bincount(numbers, first).astype(int)  # clips, by subject
+    won = won[won != 0]  # the others change nothing
+    observed = abs(won.sum())
+    if numbers.max() < EXACT_SUBJECTS:
+        totals = np.zeros(1, int)
+        for clips in won:
+            totals = np.concatenate([totals + clips, totals - clips])
+        return float((np.abs(totals) >= observed).mean())
+    generator = np.random.default_rng(seed)
+    extreme = sum(
+        int((np.abs(generator.choice([-1, 1], (size, len(won))) @ won) >= observed).sum()) for size in _batches(draws)
+    )
+    return (1 + extreme) / (1 + draws)
+
+
+def smallest_permutation_p(subjects: int, draws: int = 100_000) -> float:
+    """The smallest p that `permutation_test` can give with so many subjects, when all of them speak for one side."""
+    return min(1.0, 2.0 ** (1 - subjects)) if subjects <= EXACT_SUBJECTS else 1 / (1 + draws)
+
+
+def holm(p: ArrayLike) -> list[float]:
+    """p of several tests, corrected for their number: below α after it, below α altogether.
+
+    The chance of at least one false alarm is at most α, however the tests depend on one another: Holm 1979,
+    Scandinavian Journal of Statistics 6, 65-70.
+    """
+    values = np.asarray(p, float)
+    order = np.argsort(values, kind="stable")
+    factors = len(values) - np.arange(len(values))
+    corrected = np.empty(len(values))
+    corrected[order] = np.minimum(np.maximum.accumulate(values[order] * factors), 1)
+    return [float(value) for value in corrected]
+
+
+def _batches(total: int, size: int = 10_000) -> list[int]:
+    """Sizes that sum to `total`, so that never more than `size` rows are held."""
+    return [min(size, total - start) for start in range(0, total, size)]
 
 
 def _draws(subjects: int, seed: int, resamples: int) -> np.ndarray:

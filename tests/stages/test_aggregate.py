@@ -34,5 +34,8 @@ def test_names_that_look_like_numbers_or_empty_cells_stay_text(tmp_path, monkeyp
         "0072,NA,null,null,0.25,0.75",
     ]
     assert paths.confusion("table").read_text() == "actual,predicted\n02,null\nnull,null\n"
-    assert paths.per_part("table").read_text().splitlines() == ["part,clips,accuracy,uf1,uar", f"full,2,0.5,{1 / 3},0.5"]
+    assert paths.per_part("table").read_text().splitlines() == [
+        "part,clips,accuracy,uf1,uar",
+        f"full,2,0.5,{1 / 3},0.5",
+    ]
     assert json.loads(paths.metrics("table").read_text())["accuracy"] == 0.5
