@@ -106,9 +106,10 @@ def score(paths: Sequence[Path], headers: Headers, against: str | None = None) -
         elif against is not None:
             _check_clips(file, Path(against), headers)
     if len(files) == 2:
-        _check_same(*files)
+        _check_same(files[0], files[1])
     classes = _classes(files)
-    return Result([_scored(file, classes) for file in files], _paired(*files, classes) if len(files) == 2 else None)
+    paired = _paired(files[0], files[1], classes) if len(files) == 2 else None
+    return Result([_scored(file, classes) for file in files], paired)
 
 
 def _with_names(file: Predictions) -> Predictions:

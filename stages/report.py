@@ -56,7 +56,7 @@ def _deviations(params: Params, sources: Sources) -> list[str]:
     if params.dataset != megc2019.NAME:
         return []
     recordings = {part.database: tables.read(Path(part.recordings.path)) for part in sources.parts}
-    excluded = {database: settings.exclude for database, settings in params.databases.items()}
+    excluded = {database: params.databases[database].exclude for database in params.databases}
     return megc2019.study_differences(
         tables.read(sources.clips), recordings, excluded, params.accepted, megc2019.official()
     ).sentences()

@@ -28,7 +28,7 @@ def main() -> None:
     loso.check(task.clips)
     check_subjects(task, params.subjects, name)
     if name == megc2019.NAME:
-        excluded = {database: settings.exclude for database, settings in params.databases.items()}
+        excluded = {database: params.databases[database].exclude for database in params.databases}
         found = megc2019.study_differences(task.clips, recordings, excluded, params.accepted, megc2019.official())
         megc2019.check(found, params.accepted)
     if task.left_out:

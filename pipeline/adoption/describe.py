@@ -55,8 +55,8 @@ def describe(profile: Profile, root: Path, reading: Reading, task: Task, sizes: 
     if reading.apex_unknown:
         click.echo("apex taken for unknown, because it is not between onset and offset:")
         click.echo("\n".join(f"  {clip}" for clip in reading.apex_unknown))
-    for whose, counts, classes in _references(profile, task):
-        _compare(whose, counts, classes, clips)
+    for whose, published, classes in _references(profile, task):
+        _compare(whose, published, classes, clips)
     click.echo()
 
 

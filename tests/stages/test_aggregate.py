@@ -17,6 +17,9 @@ ROOT = Path(__file__).parents[2]
 def test_names_that_look_like_numbers_or_empty_cells_stay_text(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", tmp_path)
+    text = (tmp_path / "params.yaml").read_text()
+    text = text.replace("  synthetic:\n    raw: data/raw/synthetic\n", "  table:\n    raw: /recordings\n")
+    (tmp_path / "params.yaml").write_text(text)
     shrink(tmp_path / "params.yaml", {"dataset": "table", "subjects": ["007", "NA"]})
     for folder in ("data/table", "results/table/folds"):
         Path(folder).mkdir(parents=True)
