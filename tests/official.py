@@ -88,7 +88,9 @@ def generate(root: Path, layout: str, **settings: Any) -> Official:
             offset = cells.get("OffsetFrame") or cells.get("OffsetF") or cells.get("Offset Frame")
             apex = cells.get("ApexFrame") or cells.get("ApexF1") or cells.get("Apex Frame")
             label = (cells.get("Estimated Emotion") or cells.get("Emotion")).lower()
-            frames = f"SAMM/{clip}" if layout == "samm" else f"Cropped/sub{cells['Subject']:02d}/{cells['Filename']}"
+            frames = (
+                f"SAMM_CROP/{clip}" if layout == "samm" else f"Cropped/sub{cells['Subject']:02d}/{cells['Filename']}"
+            )
         else:
             subject, name = clip.split("/")
             label = {"ne": "negative", "po": "positive", "sur": "surprise"}[name.split("_")[1]]
@@ -255,7 +257,7 @@ PROSE = [[f"Coding of SAMM, line {number}"] for number in range(1, 14)]
 
 def samm_with_traps(root: Path, raw: bool) -> Official:
     tree = generate(root, "samm")
-    tree.move_all(lambda frames: frames.replace("SAMM/", "SAMM_clip/" if raw else "SAMM_CROP/SAMM_CROP/"))
+    tree.move_all(lambda frames: frames.replace("SAMM_CROP/", "SAMM_clip/" if raw else "SAMM_CROP/SAMM_CROP/"))
     # The width of the numbers changes on the way, and there are frames before the onset and behind the offset.
     subject = tree.rows[0]["subject"]
     tree.rename_frames(0, lambda n: f"{subject}_{n:05d}.jpg" if n % 2 else f"{subject}_{n}.JPG")

@@ -91,7 +91,7 @@ LAYOUTS = {
         suffixes=("",),
         tags={"anger": "5", "contempt": "1", "happiness": "4", "other": "7", "surprise": "3"},
         clip="{subject:03d}/{subject:03d}_{name}",
-        frame="SAMM/{subject:03d}/{subject:03d}_{name}/{subject:03d}_{number:0{width}d}.jpg",
+        frame="SAMM_CROP/{subject:03d}/{subject:03d}_{name}/{subject:03d}_{number:0{width}d}.jpg",
         annotation="SAMM_Micro_FACS_Codes_v2.xlsx",
         columns=(
             ("Subject", "person"),

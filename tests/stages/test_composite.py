@@ -1,5 +1,6 @@
-"""One study over trees like those of SMIC, CASME II and SAMM, from the generator to the page, as docs/composite.md says."""
+"""One study over trees like those of SMIC, CASME II and SAMM, from the generator to the page."""
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -69,8 +70,6 @@ def test_two_people_stay_two_and_every_fold_has_all_the_others(studied):
 
 
 def _file(outputs, name):
-    import io
-
     return io.BytesIO(outputs[name])
 
 
@@ -94,9 +93,11 @@ def test_what_follows_a_study_works_on_a_composite(studied, tmp_path):
     assert ran(workspace.dvc("repro")) <= {f"gather@{name}" for name in NAMES}
     predictions = pd.read_csv(workspace.root / "results/composite/predictions.csv", dtype=str)
     clip = next(name for name in predictions["clip"] if name.startswith("samm-"))
-    answer = json.loads(pipeline(workspace, "predict", clip, "--json").partition("\n{")[2].join(["{", ""]))
-    assert answer
-    scored = json.loads(pipeline(workspace, "score", "results/composite/predictions.csv", "--json"))
+    output = pipeline(workspace, "predict", clip, "--json")
+    answer = json.loads(output[output.index("{") :])
+    assert answer["clip"] == clip and answer["models"] == ["models/composite/" + clip.split("/")[0] + ".pt"]
+    output = pipeline(workspace, "score", "results/composite/predictions.csv", "--json")
+    scored = json.loads(output[output.index("{") :])
     assert [part["part"] for part in scored["files"][0]["parts"]] == ["full", *NAMES]
     score = pipeline(workspace, "score", "results/composite/predictions.csv", "--against", "data/composite/clips.csv")
     assert "full: " in score
