@@ -49,6 +49,9 @@ def describe(profile: Profile, root: Path, reading: Reading, task: Task, sizes: 
     if task.left_out:
         named = ", ".join(f"{count} {label}" for label, count in sorted(task.left_out.items()))
         click.echo(f"left out, because the task does not use them: {named}")
+    dropped = sorted(set(profile.not_in_three) & set(reading.table["clip"])) if task.classes == THREE else []
+    if dropped:
+        click.echo(f"among them, because the composite does not use these clips: {', '.join(dropped)}")
     if reading.passed_over:
         click.echo("passed over, because they cannot be used and no task uses their label:")
         click.echo("\n".join(f"  {row}" for row in reading.passed_over))

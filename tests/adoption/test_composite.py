@@ -126,6 +126,19 @@ def test_the_three_classes_of_a_database_are_compared_with_its_part_of_the_compo
     assert f"left out, because the task does not use them: {others} other" in output
 
 
+def test_the_clips_that_the_composite_leaves_out_are_named(checkout, copies):
+    tree = copies["casme2"]
+    row = next(n for n, row in enumerate(tree.rows) if row["label"] == "surprise")
+    tree.move(row, lambda _: "Cropped/sub04/EP12_01f")
+    tree.cell(row, "Subject", 4)
+    tree.cell(row, "Filename", "EP12_01f")
+    write_table(tree, tree.root / TABLES["casme2"])
+    output = use("casme2", "--classes", "three", "--from", tree.root, "--check")
+    assert "left out, because the task does not use them: 1 surprise\n" in output
+    assert "because the composite does not use these clips: sub04/EP12_01f\n" in output
+    assert "does not use these clips" not in use("casme2", "--from", tree.root, "--check")
+
+
 def test_a_composite_has_the_clips_and_people_of_all_its_databases(checkout, trees):
     output = use("composite", *folders(trees))
     study = loaded()
