@@ -126,6 +126,13 @@ def test_names_that_look_like_numbers_and_classes_of_ones_own_stay_text(tmp_path
     assert file["parts"][0]["subjects"] == 2 and file["confusion"] == [[1, 1], [1, 0]]
 
 
+def test_subjects_of_one_name_in_two_databases_are_two_people(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("clip,subject,label,predicted,database\na,1,joy,joy,mine\na,1,anger,joy,yours\n")
+    [file] = json.loads(score(path, "--part", "database", "--json"))["files"]
+    assert [(part["part"], part["subjects"]) for part in file["parts"]] == [("full", 2), ("mine", 1), ("yours", 1)]
+
+
 def test_a_study_of_one_database_has_one_part(tmp_path):
     path = tmp_path / "predictions.csv"
     path.write_text(
@@ -179,8 +186,10 @@ def test_two_files_are_tested_clip_by_clip_and_subject_by_subject(tmp_path):
     assert "second minus first: Accuracy -" in text and "subjects as units: p = " in text
 
 
-def test_a_log_and_our_file_can_be_compared(tmp_path):
-    paired = json.loads(score(ours(tmp_path), log(tmp_path), "--json"))["paired"]
+@pytest.mark.parametrize("strip", ["", "0"])  # SAMM's subjects are 006, or 6
+def test_a_log_and_our_file_can_be_compared(tmp_path, strip):
+    theirs = log(tmp_path, subject=lambda part, name: name.lstrip(strip), clip=lambda name: name)
+    paired = json.loads(score(ours(tmp_path), theirs, "--json"))["paired"]
     assert paired["only_first"] == paired["only_second"] == 0 and paired["mcnemar"] == 1
 
 
