@@ -83,7 +83,7 @@ def test_a_dataset_is_adopted_with_the_settings_of_the_paper(tiny, trees, layout
     assert loaded.lambda_ == 1e-8 and loaded.flow.method == "flownet2" and loaded.databases[layout].face == "none"
     augmentation = loaded.train.augmentation
     assert (augmentation.scales, augmentation.horizontal_flip, augmentation.views) == (scales, flip, "all")
-    assert f"the paper {counts:>30}" in output
+    assert f"the paper  {counts:>30}" in output
     assert re.search(r"this copy +9 +3 +[34]\n", output)
     assert "WARNING: this copy is not what the paper used: 9 clips instead of" in output
     assert "frames per clip: 3 to 4, median" in output and "image size: 64 x 64 px (9 clips)" in output

@@ -89,7 +89,6 @@ def test_what_follows_a_study_works_on_a_composite(studied, tmp_path):
     workspace = copy_of(studied[0], tmp_path)
     trees = studied[3]
     use(workspace, "composite", *(word for name in NAMES for word in (f"--{name}", str(trees / name))))
-    workspace.dvc("checkout")
     assert ran(workspace.dvc("repro")) <= {f"gather@{name}" for name in NAMES}
     predictions = pd.read_csv(workspace.root / "results/composite/predictions.csv", dtype=str)
     clip = next(name for name in predictions["clip"] if name.startswith("samm-"))
