@@ -66,26 +66,65 @@ def weights(file: Path) -> None:
 @main.command()
 @click.argument("name")
 @click.option("--from", "root", type=click.Path(path_type=Path), help="Folder of the dataset as its owners ship it.")
+@click.option("--casme2", type=click.Path(path_type=Path), help="Folder of CASME II, for a study of several.")
+@click.option("--samm", type=click.Path(path_type=Path), help="Folder of SAMM, for a study of several.")
+@click.option("--smic", type=click.Path(path_type=Path), help="Folder of SMIC, for a study of several.")
+@click.option("--table", type=click.Path(path_type=Path), help="Folder of a table, for a study of several.")
+@click.option("--as", "title", help="Name of a study of several, instead of composite.")
 @click.option(
-    "--annotation", "annotated", type=click.Path(path_type=Path), help="Its annotation, if several are there."
+    "--annotation",
+    "annotated",
+    multiple=True,
+    help="Its annotation, if several are there; in a study of several, DATABASE=FILE.",
 )
+@click.option("--accept", "accepted", multiple=True, help="Clip in which megc2019 may differ from the official list.")
 @click.option("--flow", "method", help="flow.method to use, instead of the one that the paper used.")
 @click.option(
     "--classes",
     type=click.Choice(["own", "three"]),
-    default="own",
-    show_default=True,
-    help="Its own classes, or negative, positive and surprise.",
+    help="Its own classes (if not given), or negative, positive and surprise.",
 )
 @click.option("--check", is_flag=True, help="Only look: nothing is written.")
-def use(name: str, root: Path | None, annotated: Path | None, method: str | None, classes: str, check: bool) -> None:
+def use(
+    name: str,
+    root: Path | None,
+    title: str | None,
+    annotated: tuple[str, ...],
+    accepted: tuple[str, ...],
+    method: str | None,
+    classes: str | None,
+    check: bool,
+    **folders: Path | None,
+) -> None:
     """Check a copy of the database NAME and write its settings into params.yaml.
 
-    NAME is casme, casme2, smic, table (any folder with a table in the columns of clips.csv) or synthetic.
+    NAME is casme, casme2, samm, smic, table (any folder with a table in the columns of clips.csv) or synthetic;
+    composite for one study of several databases; or megc2019 for the composite whose clips are compared with the
+    official list.
     """
     from pipeline.adoption import adopt
+    from pipeline.databases import megc2019
 
-    adopt.use(name, root, annotated, method, classes, check)
+    roots = {database: folder for database, folder in folders.items() if folder is not None}
+    if name not in (adopt.COMPOSITE, megc2019.NAME):
+        if roots or title or accepted or len(annotated) > 1:
+            raise InputError(
+                f"{name} is one database: expected --from DIR; found what is for a study of several (use composite or "
+                f"use {megc2019.NAME})"
+            )
+        adopt.use(name, root, Path(annotated[0]) if annotated else None, method, classes or "own", check)
+        return
+    if root or classes == "own":
+        raise InputError(f"{name} is a study of several databases in three classes: expected --smic DIR --casme2 DIR")
+    if title and name != adopt.COMPOSITE:
+        raise InputError(f"--as: expected with composite; {name} has a name")
+    files = {}
+    for entry in annotated:
+        database, _, file = entry.partition("=")
+        if not file:
+            raise InputError(f"--annotation: expected DATABASE=FILE in a study of several databases; found {entry}")
+        files[database] = Path(file)
+    adopt.use_composite(title or name, roots, files, method, accepted, check)
 
 
 @main.command()
@@ -207,6 +246,98 @@ def folds(workers: int | None, scheduler: str | None, variants: bool, seeds: int
         from pipeline.runs.folds import run_folds
 
         run_folds(workers, scheduler)
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--clip", default="clip", show_default=True, help="Column of the clips.")
+@click.option("--subject", default="subject", show_default=True, help="Column of the subjects.")
+@click.option("--truth", default="label", show_default=True, help="Column of the true classes.")
+@click.option("--predicted", default="predicted", show_default=True, help="Column of the predicted classes.")
+@click.option("--part", help="Column of the databases, where there are several.")
+@click.option("--against", help="Which clips there must be: megc2019 (the official list), or a clips.csv.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+def score(
+    files: tuple[Path, ...],
+    clip: str,
+    subject: str,
+    truth: str,
+    predicted: str,
+    part: str | None,
+    against: str | None,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Accuracy, UF1 and UAR of the predictions in one file, or of two files and what is between them.
+
+    A file is a predictions.csv of this pipeline, a table of your own whose columns you name, or a log of the MEGC 2019
+    challenge.
+    """
+    from pipeline import scoring
+    from pipeline.evaluation.prediction_files import Headers
+
+    if len(files) > 2:
+        raise InputError(f"expected one file or two, found {len(files)}")
+    if as_json and as_csv:
+        raise InputError("expected --json or --csv, found both")
+    result = scoring.score(files, Headers(clip, subject, truth, predicted, part), against)
+    form = scoring.as_json if as_json else scoring.as_csv if as_csv else scoring.as_text
+    click.echo(form(result), nl=False)
+
+
+@main.command()
+def leakage() -> None:
+    """What choosing each fold's epoch on its test subject would have claimed, beside the honest score.
+
+    Trains all folds once more; no result of the study changes.
+    """
+    from collections.abc import Iterable
+
+    from tqdm import tqdm
+
+    from pipeline import leakage
+
+    def bar(subject: str, epochs: Iterable[int]) -> Iterable[int]:
+        return tqdm(epochs, desc=f"leakage {subject}", unit="epoch", leave=False, disable=None)
+
+    found = leakage.run(bar)
+    click.echo(leakage.as_text(found), nl=False)
+    click.echo(f"{leakage.page(found.dataset)}, {leakage.table(found.dataset)}")
+
+
+@main.command()
+@click.argument("layout")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--subjects", type=click.IntRange(min=1), help="How many; synthesize.subjects if not given.")
+@click.option("--clips", type=click.IntRange(min=1), help="How many; synthesize.clips if not given.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of faces and expressions; synthesize.seed if not given.")
+def synthesize(layout: str, folder: Path, subjects: int | None, clips: int | None, seed: int | None) -> None:
+    """Write a tree of synthetic faces to FOLDER as the owners of casme, casme2, samm or smic (LAYOUT) lay theirs out.
+
+    It can then be studied like a licensed copy. Everything else is as the section synthesize in params.yaml says.
+    """
+    from dataclasses import asdict
+
+    from tqdm import tqdm
+
+    from pipeline import paths
+    from pipeline.params import load_params
+    from pipeline.storage.outputs import staged
+    from pipeline.synthetic import generator
+
+    settings = asdict(load_params(paths.PARAMS).synthesize) | {"layout": layout}
+    given = {"subjects": subjects, "clips": clips, "seed": seed}
+    settings |= {key: value for key, value in given.items() if value is not None}
+    if folder.exists():
+        raise InputError(f"{folder}: expected the name of a new folder, found one that is there")
+    try:
+        with staged(folder.absolute().parent / ".partial" / folder.name, folder) as [draft]:
+            for _ in tqdm(generator.write_tree(draft, **settings), total=settings["clips"], unit="clip", disable=None):
+                pass
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    click.echo(f"{folder}: {settings['clips']} clips of {settings['subjects']} subjects, as {layout}")
 
 
 def _one_of(workers: int | None, scheduler: str | None) -> None:

@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline import comparators
+from pipeline.databases import megc2019
 from pipeline.databases.layouts import LAYOUTS
 from pipeline.databases.profiles import PROFILES
 from pipeline.databases.task import dataset_name
@@ -218,6 +219,7 @@ class Params:
     dataset: str
     databases: Annotated[dict[Annotated[str, _one_of(PROFILES)], Database], Field(min_length=1)]
     classes: Literal["own", "three"]
+    accepted: Annotated[tuple[str, ...], AfterValidator(_distinct)]
     subjects: Annotated[Subjects, Field(min_length=2)]
     held_out: Literal["all"] | Subjects
     lambda_: Annotated[float, Field(ge=0, alias="lambda")]
@@ -268,7 +270,18 @@ class Params:
         return set(self.databases) == {"synthetic"}
 
     def _wrong_name(self) -> Iterator[str]:
-        """What does not fit together of `dataset`, `databases` and `classes`."""
+        """What does not fit together of `dataset`, `databases`, `classes` and `accepted`."""
+        checked = self.dataset == megc2019.NAME
+        if checked and set(self.databases) != set(megc2019.DATABASES):
+            yield (
+                f"databases: must be {', '.join(megc2019.DATABASES)} for dataset: {megc2019.NAME}, found "
+                f"{', '.join(sorted(self.databases))}"
+            )
+        if self.accepted and not checked:
+            yield (
+                f"accepted: must be empty for any dataset but {megc2019.NAME}, whose clips are those of a list; found "
+                f"{list(self.accepted)}"
+            )
         if len(self.databases) > 1:
             if self.classes == "own":
                 yield f"classes: must be three for several databases ({', '.join(self.databases)}), found own"

@@ -158,6 +158,11 @@ def per_subject(dataset: str) -> Path:
     return results(dataset) / "per_subject.csv"
 
 
+def per_part(dataset: str) -> Path:
+    """Scores of all clips, and of each database where there are several."""
+    return results(dataset) / "parts.csv"
+
+
 def comparators(dataset: str) -> Path:
     """Folder of what the other methods of Table 1 predict."""
     return results(dataset) / "comparators"

@@ -30,13 +30,19 @@ def main() -> None:
             err=True,
         )
     scores = metrics.scores(metrics.confusion_matrix(predictions["label"], predictions["predicted"], classes))
-    targets = [paths.predictions(name), paths.metrics(name), paths.confusion(name), paths.per_subject(name)]
-    with staged(paths.partial("aggregate", name), *targets) as [all_predictions, scalars, confusion, per_subject]:
+    databases = predictions["clip"].map(clips.set_index("clip")["database"])
+    targets = [
+        *(paths.predictions(name), paths.metrics(name), paths.confusion(name)),
+        *(paths.per_subject(name), paths.per_part(name)),
+    ]
+    with staged(paths.partial("aggregate", name), *targets) as drafts:
+        all_predictions, scalars, confusion, per_subject, per_part = drafts
         predictions.to_csv(all_predictions, index=False)
         scalars.write_text(json.dumps(scores, indent=2) + "\n")
         pairs = predictions[["label", "predicted"]].rename(columns={"label": "actual"})
         pairs.to_csv(confusion, index=False)
         metrics.per_subject(predictions).to_csv(per_subject, index=False)
+        metrics.per_part(predictions, databases, classes).to_csv(per_part, index=False)
     click.echo(f"{name}: {len(predictions)} clips, " + ", ".join(f"{key} {value:.4f}" for key, value in scores.items()))
 
 

@@ -31,6 +31,8 @@ def main() -> None:
     classes = json.loads(paths.classes(name).read_text(encoding="utf-8"))
     table = comparison.compare(stanet, [method for method in others if not method.not_applicable], classes)
     table = comparison.with_not_applicable(table, others)
+    # The published figures are for the databases' own classes.
+    published = tables.read(paths.PUBLISHED)
     table = comparison.with_published(table, published, name if params.classes == "own" else "")
     with staged(paths.partial("compare", name), paths.table1(name)) as [path]:
         table.to_csv(path, index=False)

@@ -35,6 +35,8 @@ def main(database: str) -> None:
         sums.write_text(json.dumps({file.name: sha256(file) for file in reading.annotations}) + "\n")
     for row in reading.passed_over:
         click.echo(f"{database}: passed over, because no task uses its label: {row}")
+    for clip in reading.apex_unknown:
+        click.echo(f"{database}: apex taken for unknown, because it is not between onset and offset: {clip}")
     click.echo(f"{database}: {len(reading.table)} recordings of {reading.table['subject'].nunique()} subjects")
 
 

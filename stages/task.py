@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from pipeline import paths
+from pipeline.databases import megc2019
 from pipeline.databases.profiles import profile_of
 from pipeline.databases.task import check_subjects, make_task
 from pipeline.evaluation import loso
@@ -26,6 +27,10 @@ def main() -> None:
     task = make_task(recordings, profiles, params.classes)
     loso.check(task.clips)
     check_subjects(task, params.subjects, name)
+    if name == megc2019.NAME:
+        excluded = {database: params.databases[database].exclude for database in params.databases}
+        found = megc2019.study_differences(task.clips, recordings, excluded, params.accepted, megc2019.official())
+        megc2019.check(found, params.accepted)
     if task.left_out:
         counts = ", ".join(f"{count} {label}" for label, count in sorted(task.left_out.items()))
         click.echo(f"{name}: clips outside the task are left out: {counts}")

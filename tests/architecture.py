@@ -27,13 +27,13 @@ LIBRARY: dict[str, tuple[str, ...]] = {
     "cnn_lstm": ("learning", "params", "storage"),  # a network of its own: a method knows no other one
     "comparators": ("learning", "evaluation", "storage"),
     "report": (
-        *("evaluation", "frames", "learning", "params"),
+        *("databases.megc2019", "databases.profiles", "evaluation", "frames", "learning", "params"),
         *("stanet", "storage", "synthetic"),
     ),
 }
 """What each room may import besides itself and `KNOWN_BY_ALL`: whole rooms, or one module, `room.module`."""
 
-APPLICATION = ("adoption", "runs", "prediction")
+APPLICATION = ("adoption", "runs", "prediction", "scoring", "leakage")
 """Rooms that put the library to work for somebody: each may import all of it, and none imports another."""
 
 ENTRANCES = ("__main__", "stages")

@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import openpyxl
 
+from pipeline.databases.layouts import LAYOUTS
 from pipeline.synthetic.generator import write_tree
 
 TINY = {
@@ -79,16 +80,19 @@ def generate(root: Path, layout: str, **settings: Any) -> Official:
     table: list[list[Any]] = []
     for file in root.glob("*.xlsx"):
         table = [list(row) for row in openpyxl.load_workbook(file).active.iter_rows(values_only=True)]
+        table = table[LAYOUTS[layout].prose :]
         file.unlink()
     rows = []
     for number, clip in enumerate(ids):
         if table:
             cells = dict(zip(table[0], table[number + 1], strict=True))
-            onset = cells.get("OnsetFrame") or cells.get("OnsetF")
-            offset = cells.get("OffsetFrame") or cells.get("OffsetF")
-            apex = cells.get("ApexFrame") or cells.get("ApexF1")
-            label = cells.get("Estimated Emotion") or cells.get("Emotion")
-            frames = f"Cropped/sub{cells['Subject']:02d}/{cells['Filename']}"
+            onset = cells.get("OnsetFrame") or cells.get("OnsetF") or cells.get("Onset Frame")
+            offset = cells.get("OffsetFrame") or cells.get("OffsetF") or cells.get("Offset Frame")
+            apex = cells.get("ApexFrame") or cells.get("ApexF1") or cells.get("Apex Frame")
+            label = (cells.get("Estimated Emotion") or cells.get("Emotion")).lower()
+            frames = (
+                f"SAMM_CROP/{clip}" if layout == "samm" else f"Cropped/sub{cells['Subject']:02d}/{cells['Filename']}"
+            )
         else:
             subject, name = clip.split("/")
             label = {"ne": "negative", "po": "positive", "sur": "surprise"}[name.split("_")[1]]
@@ -249,4 +253,42 @@ def smic_with_traps(root: Path, raw: bool) -> Official:
     return tree
 
 
-WITH_TRAPS = {"casme": casme_with_traps, "casme2": casme2_with_traps, "smic": smic_with_traps}
+PROSE = [[f"Coding of SAMM, line {number}"] for number in range(1, 14)]
+"""What stands above the header of SAMM's table."""
+
+
+def samm_with_traps(root: Path, raw: bool) -> Official:
+    tree = generate(root, "samm")
+    tree.move_all(lambda frames: frames.replace("SAMM_CROP/", "SAMM_clip/" if raw else "SAMM_CROP/SAMM_CROP/"))
+    # The width of the numbers changes on the way, and there are frames before the onset and behind the offset.
+    subject = tree.rows[0]["subject"]
+    tree.rename_frames(0, lambda n: f"{subject}_{n:05d}.jpg" if n % 2 else f"{subject}_{n}.JPG")
+    folder = root / tree.rows[1]["frames"]
+    first = min(folder.iterdir())
+    shutil.copy(first, folder / f"{tree.rows[1]['subject']}_{tree.rows[1]['offset'] + 1}.jpg")
+    # What spreadsheet programs make of cells.
+    tree.cell(1, "Subject", int(tree.rows[1]["subject"]))
+    tree.cell(2, "Subject", float(tree.rows[2]["subject"]))
+    tree.cell(3, "Subject", str(int(tree.rows[3]["subject"])))
+    tree.cell(1, "Duration", "=F3-D3+1")
+    for number, units in enumerate((4, "R12 or R14", "10A/B", None)):
+        tree.cell(number, "Action Units", units)
+    # An apex before the onset, and one that nobody coded.
+    tree.cell(4, "Apex Frame", tree.rows[4]["onset"] - 1)
+    tree.cell(5, "Apex Frame", "/")
+    tree.rows[4]["apex"] = tree.rows[5]["apex"] = ""
+    other = next(number for number, row in enumerate(tree.rows) if row["label"] == "other")
+    tree.cell(other, "Estimated Emotion", " Others")
+    # Labels that only the composite uses.
+    for take, label in ((8, "Disgust"), (9, "Fear")):
+        name = f"001_2_{take}"
+        shutil.copytree(root / tree.rows[0]["frames"], (root / tree.rows[0]["frames"]).parent / name)
+        row = list(tree.table[1])
+        row[tree.table[0].index("Filename")], row[tree.table[0].index("Estimated Emotion")] = name, label
+        tree.table.append(row)
+    write_xlsx(root / "annotation" / "SAMM_Micro_FACS_Codes_v2.xlsx", [*PROSE, *tree.table])
+    litter(root)
+    return tree
+
+
+WITH_TRAPS = {"casme": casme_with_traps, "casme2": casme2_with_traps, "samm": samm_with_traps, "smic": smic_with_traps}

@@ -45,6 +45,10 @@ RUN = {
     "python -m pipeline compare": ("tests/runs/test_comparison.py", '["compare", *arguments]'),
     "python -m pipeline folds": ("tests/stages/test_folds.py", '"pipeline", "folds"'),
     "python -m pipeline predict": ("tests/stages/test_prediction.py", '"pipeline", "predict"'),
+    "python -m pipeline leakage": ("tests/stages/test_composite.py", '"leakage")'),
+    "python -m pipeline score": ("tests/stages/test_composite.py", '"score", "results/composite/predictions.csv"'),
+    "python -m pipeline synthesize": ("tests/stages/test_composite.py", '"synthesize", name'),
+    "python -m pipeline use composite": ("tests/stages/test_composite.py", '"composite", *('),
     "python -m pipeline use synthetic": ("tests/adoption/test_adopt.py", 'use("synthetic")'),
 }
 """Where each command that everybody can run is run, and the words of it there; the longest beginning counts."""

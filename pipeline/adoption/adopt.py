@@ -1,34 +1,31 @@
-"""Adopt a database: check a copy of it, show what is in it, and write its settings into params.yaml."""
+"""Adopt a study: check the copies of its databases, show what is in them, and write its settings into params.yaml."""
 
 import dataclasses
-import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 import pandas as pd
-from ruamel.yaml import YAML
 
 from pipeline import paths
-from pipeline.adoption.describe import describe, sizes_of, write_contact_sheet
+from pipeline.adoption.copies import Copy, check_apart, check_distinct, examine, locate, locked
+from pipeline.adoption.describe import write_contact_sheet
 from pipeline.adoption.estimate import estimate
-from pipeline.databases import readers
+from pipeline.databases import megc2019
 from pipeline.databases.layouts import LAYOUTS
-from pipeline.databases.profiles import PROFILES, Profile
-from pipeline.databases.recordings import Reading, UnusableRows
-from pipeline.databases.task import dataset_name, make_task
+from pipeline.databases.profiles import COMPOSITE_SETTINGS, PROFILES, StudySettings
+from pipeline.databases.task import Task, dataset_name, make_task
 from pipeline.device import resolve_device
 from pipeline.errors import InputError
 from pipeline.evaluation import loso
 from pipeline.flow.estimators import METHODS
-from pipeline.frames import frame_files
 from pipeline.params import Annotation, Database, Params, load_params, parse_params
 from pipeline.storage import params_file
-from pipeline.storage.digests import sha256
 from pipeline.storage.outputs import staged
 
-# Releases of frames that are cropped to the face say so in their names.
-_CROPPED = "crop", "reg_"
+COMPOSITE = "composite"
+"""Name of a study of several databases, unless it is given another one."""
 
 
 def use(
@@ -63,98 +60,145 @@ def use(
     """
     if name not in PROFILES:
         raise InputError(f"expected one of the databases {', '.join(PROFILES)}; found {name}")
-    if method not in (None, *METHODS):
-        raise InputError(f"--flow: expected one of {', '.join(METHODS)}; found {method}")
+    _check_method(method)
     before = load_params(paths.PARAMS)
-    device = resolve_device(before.runtime.device)
+    dataset = dataset_name(name, classes)
     if name == "synthetic":
         if root or annotated:
             raise InputError("the synthetic dataset is made by the stage synthesize: it has no folder to name")
-        _adopt(before, _synthetic(before, classes, method), check)
+        settings = PROFILES[name].settings
+        database, subjects = _synthetic(before)
+        _adopt(before, _values(dataset, {name: database}, classes, subjects, settings, method), check)
         return
-    last = before.databases.get(name)
-    if root is None:
-        if last is None:
-            raise InputError(f"expected the folder of {name}: python -m pipeline use {name} --from DIR")
-        root = Path(last.raw)
-        if annotated is None and last.annotation.file != "auto":
-            annotated = root / last.annotation.file
-    root = _absolute(root)
-    if annotated is not None:
-        annotated = _absolute(annotated if annotated.exists() else root / annotated)
-    earlier = _last_run(name) if last is None else {}
-    given = [entry for database in before.databases.values() for entry in database.exclude]
-    exclude = tuple(dict.fromkeys([*earlier.get("exclude", []), *given]))
-    profile = PROFILES[name]
-    reading, foreign = _read(profile, classes, root, exclude, annotated, another=last is None)
-    task = make_task({name: reading.table}, {name: profile}, classes)
-    sizes = sizes_of(root, reading.table)
-    describe(profile, root, reading, task, sizes)
-    loso.check(task.clips)
-    kept = tuple(entry for entry in exclude if entry not in foreign)
-    if kept:
-        click.echo(f"excluded in {paths.PARAMS}: {', '.join(kept)}")
-    boxes = earlier.get("face_boxes", {}) if last is None else last.face_boxes
-    known = set(reading.table["clip"])
-    database = Database(
-        raw=str(root),
-        annotation=_annotation(root, annotated),
-        exclude=kept,
-        face=_face(name, root, reading.table),
-        face_boxes={clip: tuple(box) for clip, box in boxes.items() if clip in known or last is not None},
+    copy = examine(name, locate(name, root, before), annotated, before, classes)
+    task = make_task({name: copy.reading.table}, {name: copy.profile}, classes)
+    _study(before, dataset, classes, [copy], task, copy.profile.settings, method, check)
+
+
+def use_composite(
+    name: str,
+    roots: Mapping[str, Path],
+    annotated: Mapping[str, Path],
+    method: str | None = None,
+    accepted: Sequence[str] = (),
+    check: bool = False,
+) -> None:
+    """Check the copies of several databases and study them as one from now on, in the three classes of MEGC 2019.
+
+    Parameters
+    ----------
+    name
+        Of the dataset; the clips of `megc2019` must be those of the official list.
+    roots
+        Folder of each database. A database of megc2019 that is not given is looked for in params.yaml.
+    annotated
+        Annotation files, by database, that are not to be looked for.
+    method
+        `flow.method` to use instead of the usual one.
+    accepted
+        Clips in which megc2019 may differ from the list.
+    check
+        Only say what would be changed.
+
+    Raises
+    ------
+    InputError
+        A copy cannot be used as it is, the databases are not what the study is made of, or two of them share a folder
+        or a recording; nothing is written.
+    """
+    _check_method(method)
+    before = load_params(paths.PARAMS)
+    official = name == megc2019.NAME
+    wanted = megc2019.DATABASES if official else tuple(roots)
+    if official and (strangers := sorted(set(roots) - set(wanted))):
+        raise InputError(f"{name} is made of {', '.join(wanted)}; found {', '.join(strangers)}, too")
+    if missing := [database for database in wanted if database not in roots and database not in before.databases]:
+        options = " ".join(f"--{database} DIR" for database in wanted)
+        raise InputError(
+            f"expected the folders of {', '.join(wanted)}, found none of {', '.join(missing)}: "
+            f"python -m pipeline use {name} {options}"
+        )
+    if len(wanted) < 2:
+        raise InputError(
+            f"expected the folders of at least two databases, found {', '.join(wanted) or 'none'}: "
+            "python -m pipeline use composite --casme2 DIR --smic DIR. "
+            "One database in these classes: python -m pipeline use casme2 --classes three --from DIR"
+        )
+    if accepted and not official:
+        raise InputError(f"--accept: expected with {megc2019.NAME}, whose clips are those of a list; found with {name}")
+    if strangers := sorted(set(annotated) - set(wanted)):
+        raise InputError(f"--annotation: expected one of {', '.join(wanted)}; found {', '.join(strangers)}")
+    folders = {database: locate(database, roots.get(database), before) for database in sorted(wanted)}
+    check_apart(folders)
+    copies = [
+        examine(database, folder, annotated.get(database), before, "three") for database, folder in folders.items()
+    ]
+    check_distinct(copies)
+    task = make_task(
+        {copy.profile.name: copy.reading.table for copy in copies},
+        {copy.profile.name: copy.profile for copy in copies},
+        "three",
     )
+    click.echo(f"{name}: {len(task.clips)} clips of {task.clips['subject'].nunique()} subjects\n")
+    counts = pd.crosstab(task.clips["database"], task.clips["label"], margins=True, margins_name="All clips")
+    click.echo(counts.rename_axis(index=None, columns="clips").to_string() + "\n")
+    kept = _accepted(before, accepted) if official else ()
+    if official:
+        found = megc2019.study_differences(
+            task.clips,
+            {copy.profile.name: copy.reading.table for copy in copies},
+            {copy.profile.name: copy.settings.exclude for copy in copies},
+            kept,
+            megc2019.official(),
+        )
+        megc2019.check(found, kept)
+        click.echo("The clips are those of the official list" + (", but for:" if kept else ""))
+        for sentence in found.sentences():
+            click.echo(f"  {sentence}")
+    _study(before, name, "three", copies, task, COMPOSITE_SETTINGS, method, check, kept)
+
+
+def _check_method(method: str | None) -> None:
+    if method not in (None, *METHODS):
+        raise InputError(f"--flow: expected one of {', '.join(METHODS)}; found {method}")
+
+
+def _accepted(before: Params, given: Sequence[str]) -> tuple[str, ...]:
+    """Clips in which megc2019 may differ: those given, and those of its last run."""
+    last = before.accepted if before.dataset == megc2019.NAME else locked(f"task@{megc2019.NAME}").get("accepted", [])
+    return tuple(dict.fromkeys([*last, *given]))
+
+
+def _study(
+    before: Params,
+    dataset: str,
+    classes: str,
+    copies: Sequence[Copy],
+    task: Task,
+    settings: StudySettings,
+    method: str | None,
+    check: bool,
+    accepted: Sequence[str] = (),
+) -> None:
+    """Write the settings of a study of these copies, draw some of its clips, and estimate what it takes."""
+    loso.check(task.clips)
+    databases = {copy.profile.name: copy.settings for copy in copies}
     subjects = sorted(task.clips["subject"].unique())
-    after = _adopt(before, _values(name, database, classes, subjects, method), check)
+    after = _adopt(before, _values(dataset, databases, classes, subjects, settings, method, accepted), check)
     if not check:
         sheet = paths.contact_sheet(after.dataset)
-        write_contact_sheet(sheet, root, task, database)
+        write_contact_sheet(sheet, task, databases)
         click.echo(f"\nOne clip of each class to look at: {sheet}")
     if after.head_motion == "keep":
         click.echo(
             "head_motion: keep, because the paper says nothing about it; but a head that moves by a pixel hides an "
             "expression. To try without: dvc exp run -S head_motion=affine"
         )
-    estimate(after, task.clips, sizes, database.face, device)
+    estimate(after, task.clips, [area for copy in copies for area in copy.areas], resolve_device(after.runtime.device))
 
 
-def _absolute(path: Path) -> Path:
-    """As it was named, also if it is a link, but without `..`."""
-    return Path(os.path.abspath(path))  # noqa: PTH100, resolve() would follow links
-
-
-def _last_run(name: str) -> dict[str, Any]:
-    """Settings with which a database was last indexed and interpolated: dvc.lock keeps those of every database."""
-    if not paths.LOCK.exists():
-        return {}
-    stages = YAML(typ="safe", pure=True).load(paths.LOCK)["stages"]
-    runs = [stages.get(f"{stage}@{name}", {}) for stage in ("index", "interpolate")]
-    values = {key: value for run in runs for key, value in run.get("params", {}).get("params.yaml", {}).items()}
-    section = f"databases.{name}."
-    return {key.removeprefix(section): value for key, value in values.items() if key.startswith(section)}
-
-
-def _read(
-    profile: Profile, classes: str, root: Path, exclude: tuple[str, ...], annotated: Path | None, another: bool
-) -> tuple[Reading, set[str]]:
-    """The copy's recordings, and entries of `exclude` that were meant for the database before, if it was `another`."""
-    try:
-        try:
-            return readers.read(profile.name, root, exclude, annotated), set()
-        except UnusableRows as error:
-            foreign = set(error.reading.unknown_exclusions)
-            if not another or not foreign:
-                raise
-            exclude = tuple(entry for entry in exclude if entry not in foreign)
-            return readers.read(profile.name, root, exclude, annotated), foreign
-    except UnusableRows as error:
-        table = error.reading.table
-        task = make_task({profile.name: table}, {profile.name: profile}, classes)
-        if len(task.clips):
-            describe(profile, root, error.reading, task, sizes_of(root, table))
-        raise
-
-
-def _synthetic(before: Params, classes: str, method: str | None) -> dict[str, Any]:
+def _synthetic(before: Params) -> tuple[Database, list[str]]:
+    """The section of the embedded database, and the subjects that it will have."""
     template = LAYOUTS[before.synthesize.layout].clip
     subjects = {
         template.format(subject=number, name="", onset="").split("/")[0]
@@ -168,19 +212,24 @@ def _synthetic(before: Params, classes: str, method: str | None) -> dict[str, An
         face="none",
         face_boxes={} if last is None else last.face_boxes,
     )
-    return _values("synthetic", database, classes, sorted(subjects), method)
+    return database, sorted(subjects)
 
 
-def _values(name: str, database: Database, classes: str, subjects: list[str], method: str | None) -> dict[str, Any]:
-    """Everything that adopting a database writes, key by key of params.yaml."""
-    section = dataclasses.asdict(database)
-    section["exclude"] = list(database.exclude)
-    section["face_boxes"] = {clip: list(box) for clip, box in database.face_boxes.items()}
-    settings = PROFILES[name].settings
+def _values(
+    dataset: str,
+    databases: Mapping[str, Database],
+    classes: str,
+    subjects: list[str],
+    settings: StudySettings,
+    method: str | None,
+    accepted: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Everything that adopting a study writes, key by key of params.yaml."""
     return {
-        "databases": {name: section},
-        "dataset": dataset_name(name, classes),
+        "databases": {name: _section(database) for name, database in databases.items()},
+        "dataset": dataset,
         "classes": classes,
+        "accepted": list(accepted),
         "subjects": subjects,
         "train.epochs": settings.epochs,
         "train.lr": settings.lr,
@@ -194,12 +243,11 @@ def _values(name: str, database: Database, classes: str, subjects: list[str], me
     }
 
 
-def _annotation(root: Path, annotated: Path | None) -> Annotation:
-    if annotated is None:
-        return Annotation(file="auto", sha256="")
-    if annotated.is_relative_to(root):
-        return Annotation(file=annotated.relative_to(root).as_posix(), sha256="")
-    return Annotation(file=str(annotated), sha256=sha256(annotated))
+def _section(database: Database) -> dict[str, Any]:
+    section = dataclasses.asdict(database)
+    section["exclude"] = list(database.exclude)
+    section["face_boxes"] = {clip: list(box) for clip, box in database.face_boxes.items()}
+    return section
 
 
 def _adopt(before: Params, values: dict[str, Any], check: bool) -> Params:
@@ -220,20 +268,3 @@ def _adopt(before: Params, values: dict[str, Any], check: bool) -> Params:
         with staged(paths.partial("use"), paths.PARAMS) as [draft]:
             draft.write_text(text, encoding="utf-8")
     return after
-
-
-def _face(name: str, root: Path, table: pd.DataFrame) -> Literal["crop", "none"]:
-    """`none` for a release whose frames are cropped to the face, `crop` for a raw one; printed with the reason."""
-    folder = root / table["frames"][0]
-    file = next(iter(frame_files.numbered(folder).values()))
-    hints = [
-        word for word in _CROPPED if any(word in part.lower() for part in (root.name, *file.relative_to(root).parts))
-    ]
-    if hints:
-        click.echo(f"face: none, because these frames seem to be cropped to the face ({file.relative_to(root)})")
-        return "none"
-    if name == "table":
-        click.echo("face: none; if the frames show more than a face, set `face: crop`")
-        return "none"
-    click.echo(f"face: crop, because these frames seem to be whole ({file.relative_to(root)})")
-    return "crop"

@@ -1,7 +1,7 @@
 """What is in a copy of a database: its counts beside the paper's, and some frames to look at."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from pipeline.databases.profiles import Profile
+from pipeline.databases import megc2019
+from pipeline.databases.profiles import THREE, Counts, Profile
 from pipeline.databases.recordings import Reading
 from pipeline.databases.task import Task
 from pipeline.frames import face_crop, frame_files
@@ -17,6 +18,7 @@ from pipeline.frames.contact_sheet import contact_sheet
 from pipeline.params import Database
 from pipeline.storage.clip_rows import ClipRow, clip_rows
 from pipeline.storage.digests import sha256
+from pipeline.storage.parts import prefix
 
 
 def sizes_of(root: Path, recordings: pd.DataFrame) -> list[tuple[int, int]]:
@@ -47,54 +49,76 @@ def describe(profile: Profile, root: Path, reading: Reading, task: Task, sizes: 
     if task.left_out:
         named = ", ".join(f"{count} {label}" for label, count in sorted(task.left_out.items()))
         click.echo(f"left out, because the task does not use them: {named}")
+    dropped = sorted(set(profile.not_in_three) & set(reading.table["clip"])) if task.classes == THREE else []
+    if dropped:
+        click.echo(f"among them, because the composite does not use these clips: {', '.join(dropped)}")
     if reading.passed_over:
         click.echo("passed over, because they cannot be used and no task uses their label:")
         click.echo("\n".join(f"  {row}" for row in reading.passed_over))
-    if profile.paper and task.classes == profile.classes:
-        _compare(profile, clips)
+    if reading.apex_unknown:
+        click.echo("apex taken for unknown, because it is not between onset and offset:")
+        click.echo("\n".join(f"  {clip}" for clip in reading.apex_unknown))
+    for whose, published, classes in _references(profile, task):
+        _compare(whose, published, classes, clips)
     click.echo()
 
 
-def _compare(profile: Profile, clips: pd.DataFrame) -> None:
-    """Print the counts of a copy beside the paper's."""
-    if profile.paper is None:
-        return
+def _references(profile: Profile, task: Task) -> Iterator[tuple[str, Counts, int]]:
+    """Whose numbers those of a copy can be compared with: a name, clips and subjects, and classes."""
+    if task.classes == profile.classes and profile.paper:
+        yield "the paper", profile.paper, len(profile.classes)
+    elif task.classes == profile.classes and profile.release:
+        yield "the release", profile.release, len(profile.classes)
+    elif task.classes == THREE and profile.name in megc2019.DATABASES:
+        clips, subjects = megc2019.official().counts(profile.name)
+        yield "MEGC 2019", Counts(clips=clips, subjects=subjects), len(THREE)
+
+
+def _compare(whose: str, counts: Counts, classes: int, clips: pd.DataFrame) -> None:
+    """Print the counts of a copy beside published ones."""
     found = {"clips": len(clips), "subjects": clips["subject"].nunique(), "classes": clips["label"].nunique()}
-    paper = {"clips": profile.paper.clips, "subjects": profile.paper.subjects, "classes": len(profile.classes)}
-    click.echo("          " + "".join(f"{word:>10}" for word in found))
-    for title, numbers in (("this copy", found), ("the paper", paper)):
-        click.echo(f"{title:<10}" + "".join(f"{number:>10}" for number in numbers.values()))
-    differences = [f"{found[word]} {word} instead of {paper[word]}" for word in found if found[word] != paper[word]]
+    expected = {"clips": counts.clips, "subjects": counts.subjects, "classes": classes}
+    click.echo("           " + "".join(f"{word:>10}" for word in found))
+    for title, numbers in (("this copy", found), (whose, expected)):
+        click.echo(f"{title:<11}" + "".join(f"{number:>10}" for number in numbers.values()))
+    differences = [
+        f"{found[word]} {word} instead of {expected[word]}" for word in found if found[word] != expected[word]
+    ]
     if differences:
         click.secho(
-            f"WARNING: this copy is not what the paper used: {', '.join(differences)}. "
+            f"WARNING: this copy is not what {whose} {'has' if whose == 'the release' else 'used'}: "
+            f"{', '.join(differences)}. "
             "Its results are not comparable as they are; annotation releases differ.",
             fg="red",
             err=True,
         )
 
 
-def write_contact_sheet(path: Path, root: Path, task: Task, database: Database) -> None:
-    """Draw onset, apex or middle, and offset of one clip per class, as PNG."""
+def write_contact_sheet(path: Path, task: Task, databases: Mapping[str, Database]) -> None:
+    """Draw onset, apex or middle, and offset of one clip per class and database, as PNG."""
     rows = []
     for label in task.classes:
-        of_class = [clip for clip in clip_rows(task.clips) if clip.label == label]
-        if of_class:
-            clip = of_class[len(of_class) // 2]
-            rows.append((f"{label}: {clip.clip}", list(_moments(root, clip, database))))
+        for name, database in databases.items():
+            chosen = task.clips[(task.clips["label"] == label) & (task.clips["database"] == name)]
+            if len(chosen):
+                [clip] = clip_rows(chosen.iloc[[len(chosen) // 2]])
+                box = database.face_boxes.get(clip.clip.removeprefix(prefix(name, len(databases) > 1)))
+                rows.append((f"{label}: {clip.clip}", list(_moments(clip, database, box))))
     picture = contact_sheet(rows)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
 
 
-def _moments(root: Path, clip: ClipRow, database: Database) -> Iterator[tuple[str, np.ndarray]]:
+def _moments(
+    clip: ClipRow, database: Database, given: tuple[int, int, int, int] | None
+) -> Iterator[tuple[str, np.ndarray]]:
     """Onset, apex or middle, and offset of a clip, with the square around the face where it will be cropped."""
-    files = frame_files.numbered(root / clip.frames)
+    files = frame_files.numbered(Path(database.raw) / clip.frames)
     middle = ("middle", (clip.onset + clip.offset) // 2) if clip.apex is None else ("apex", clip.apex)
     box, remark = None, ""
     if database.face == "crop":
         try:
-            box = face_crop.box_for(frame_files.read(files[clip.onset]), database.face_boxes.get(clip.clip))
+            box = face_crop.box_for(frame_files.read(files[clip.onset]), given)
         except face_crop.NoBox:
             remark = " (no face found)"
     for title, number in (("onset", clip.onset), middle, ("offset", clip.offset)):

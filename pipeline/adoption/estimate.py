@@ -3,7 +3,7 @@
 import dataclasses
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -21,9 +21,7 @@ from pipeline.stanet.network import STANet, stanet_loss
 _FLOW_BYTES, _MODEL_BYTES = 2, 2e6
 
 
-def estimate(
-    params: Params, clips: pd.DataFrame, sizes: list[tuple[int, int]], face: str, device: torch.device
-) -> None:
+def estimate(params: Params, clips: pd.DataFrame, areas: Sequence[int], device: torch.device) -> None:
     """Print the time of the flow and of the training, and the disk that the arrays take.
 
     Parameters
@@ -32,15 +30,13 @@ def estimate(
         The settings of the study.
     clips
         The clips that are studied, with the columns `subject` and `label`.
-    sizes
-        Width and height of each recording of the database, in pixels.
-    face
-        `crop` where the recordings are cut to the face.
+    areas
+        Pixels of a frame of each recording of the databases, once it is cropped to the face or not.
     device
         Where the run will compute.
     """
     click.echo("\nMeasuring a few steps ...")
-    pairs = len(sizes) * (params.interpolation.frames - 1)
+    pairs = len(areas) * (params.interpolation.frames - 1)
     per_pair, remark = _seconds_per_pair(params, device)
     per_view, processor = _seconds_per_view(params, clips["label"].nunique(), device)
     augment = params.train.augmentation
@@ -53,10 +49,9 @@ def estimate(
     folds = len(params.folds)
     click.echo(f"  training  {folds} folds: about {_duration(training)}, {_duration(training / folds)} each")
     size = params.resize.size
-    pixels = [min(width, height) ** 2 if face == "crop" else width * height for width, height in sizes]
     # interpolated.h5, then resized.h5 and stabilised.h5, which are one file in DVC's cache where head motion is kept
     copies = 1 if params.head_motion == "keep" else 2
-    disk: float = 3 * params.interpolation.frames * (sum(pixels) + copies * len(sizes) * size**2)
+    disk: float = 3 * params.interpolation.frames * (sum(areas) + copies * len(areas) * size**2)
     disk += pairs * 2 * size**2 * _FLOW_BYTES + folds * _MODEL_BYTES
     free = shutil.disk_usage(".").free
     click.echo(f"  disk      about {disk / 1e9:.1f} GB, {free / 1e9:.0f} GB are free")

@@ -16,8 +16,8 @@ import xlrd
 from pipeline.databases.tree import SPREADSHEETS, Tree, section
 from pipeline.errors import InputError
 
-# Rows in which the header is looked for: some tables have a title above it.
-_HEADER_ROWS = 10
+# Rows in which the header is looked for: some tables have a title above it, SAMM's has 13 rows of prose.
+_HEADER_ROWS = 20
 _ZIP = b"PK"
 _UNREADABLE = "\ufffd"  # what Python's decoders put where they understand nothing
 

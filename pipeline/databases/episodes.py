@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from pipeline.databases.annotation import Row
-from pipeline.databases.recordings import Sample
+from pipeline.databases.recordings import Sample, unpadded
 from pipeline.databases.tree import Tree, section
 from pipeline.errors import InputError
 
@@ -56,17 +56,13 @@ class ClipFolders:
         """
         number = int(subject.removeprefix("sub"))
         clips = self._clips.get(number, [])
-        for key in (str, str.casefold, _unpadded):
+        for key in (str, str.casefold, unpadded):
             found = [clip for clip in clips if key(clip.name) == key(name)]
             if len(found) == 1:
                 return found[0], ""
             if found:
                 return found[0], f"its frames may be in {' or '.join(map(str, found))}"
         return self._folder.get(number, self.root / subject) / name, ""
-
-
-def _unpadded(name: str) -> str:
-    return re.sub(r"0*(\d+)", r"\1", name.casefold())
 
 
 def samples(

@@ -1,4 +1,4 @@
-"""How the owners of CASME, CASME II and SMIC lay out their datasets, as the generator writes them."""
+"""How the owners of CASME, CASME II, SAMM and SMIC lay out their datasets, as the generator writes them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,11 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Layout:
-    """Classes and names of one dataset. The templates know `subject`, `name`, `label`, `onset` and `number`."""
+    """Classes and names of one dataset.
+
+    The templates know `subject`, `name`, `label`, `onset`, `number`, and `width`: the fewest digits of a
+    subject's frame numbers.
+    """
 
     shares: Mapping[str, float]
     """Share of the clips by class; about those of the real dataset."""
@@ -24,7 +28,12 @@ class Layout:
     annotation: str
     """Annotation spreadsheet; empty where there is none."""
     columns: tuple[tuple[str | None, str | None], ...]
-    """Header and field of its columns: a template's words, `apex`, `offset` and `units`; None leaves it blank."""
+    """Header and field of its columns, None leaves it blank: a template's words, `apex`, `offset`, `units`,
+    `tag`, `n_frames`; as text `person` and `file`, subject and name of the clip's id, and `Label`, capitalised."""
+    prose: int = 0
+    """Rows of prose above the header of the annotation."""
+    grey: bool = False
+    """Frames have one channel."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -75,6 +84,31 @@ LAYOUTS = {
             ("Action Units", "units"),
             ("Estimated Emotion", "label"),
         ),
+    ),
+    "samm": Layout(
+        shares={"anger": 0.42, "contempt": 0.09, "happiness": 0.19, "other": 0.19, "surprise": 0.11},
+        name="{tag}_{take}",
+        suffixes=("",),
+        tags={"anger": "5", "contempt": "1", "happiness": "4", "other": "7", "surprise": "3"},
+        clip="{subject:03d}/{subject:03d}_{name}",
+        frame="SAMM_CROP/{subject:03d}/{subject:03d}_{name}/{subject:03d}_{number:0{width}d}.jpg",
+        annotation="SAMM_Micro_FACS_Codes_v2.xlsx",
+        columns=(
+            ("Subject", "person"),
+            ("Filename", "file"),
+            ("Inducement Code", "tag"),
+            ("Onset Frame", "onset"),
+            ("Apex Frame", "apex"),
+            ("Offset Frame", "offset"),
+            ("Duration", "n_frames"),
+            ("Micro", None),
+            ("Action Units", "units"),
+            ("Estimated Emotion", "Label"),
+            ("Objective Classes", None),
+            ("Notes", None),
+        ),
+        prose=13,
+        grey=True,
     ),
     "smic": Layout(
         shares={"negative": 0.43, "positive": 0.31, "surprise": 0.26},

@@ -29,7 +29,7 @@ class StudySettings:
 
 @dataclass(frozen=True)
 class Counts:
-    """How many clips and subjects the paper uses; its classes are those of the profile."""
+    """How many clips and subjects there are in the classes of the profile."""
 
     clips: int
     subjects: int
@@ -53,6 +53,8 @@ class Profile:
     """Clips that the composite leaves out although their label has a class in it."""
     paper: Counts | None = None
     """Numbers of the paper, for a database that is in it."""
+    release: Counts | None = None
+    """Numbers of the owners' release in these classes, for a database that is not in the paper."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -66,6 +68,9 @@ class Profile:
 
 # What most databases resemble.
 _AS_CASME2 = StudySettings(epochs=30, scales=(0.9, 1.0, 1.1))
+
+COMPOSITE_SETTINGS = _AS_CASME2
+"""How a study of several databases is done; the paper has none."""
 
 _CASME = Profile(
     name="casme",
@@ -94,6 +99,19 @@ _SMIC = Profile(
     paper=Counts(clips=164, subjects=16),
 )
 
+_SAMM = Profile(
+    name="samm",
+    classes=("anger", "contempt", "happiness", "other", "surprise"),
+    left_out=("disgust", "fear", "sadness"),
+    three={
+        **dict.fromkeys(("anger", "contempt", "disgust", "fear", "sadness"), "negative"),
+        "happiness": "positive",
+        "surprise": "surprise",
+    },
+    settings=_AS_CASME2,
+    release=Counts(clips=136, subjects=27),
+)
+
 _SYNTHETIC = Profile(
     name="synthetic",
     classes=(),  # those of its layout
@@ -109,7 +127,7 @@ _TABLE = Profile(
     settings=_AS_CASME2,
 )
 
-PROFILES = {profile.name: profile for profile in (_CASME, _CASME2, _SMIC, _SYNTHETIC, _TABLE)}
+PROFILES = {profile.name: profile for profile in (_CASME, _CASME2, _SAMM, _SMIC, _SYNTHETIC, _TABLE)}
 
 
 def profile_of(database: str, layout: str) -> Profile:

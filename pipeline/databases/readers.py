@@ -3,12 +3,18 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline.databases import casme, casme2, smic, table
+from pipeline.databases import casme, casme2, samm, smic, table
 from pipeline.databases.layouts import layout_of
 from pipeline.databases.profiles import PROFILES, Profile, profile_of
 from pipeline.databases.recordings import Reading
 
-_READERS = {"casme": casme.read, "casme2": casme2.read, "smic": smic.read, "table": table.read}
+_READERS = {
+    "casme": casme.read,
+    "casme2": casme2.read,
+    "samm": samm.read,
+    "smic": smic.read,
+    "table": table.read,
+}
 
 
 def read(database: str, root: Path, exclude: Iterable[str] = (), annotated: Path | None = None) -> Reading:

@@ -1,5 +1,6 @@
 """The table of a database's recordings: what every reader gives, checked row by row."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,8 @@ class Reading:
     """Entries of `exclude` that are no clip and no row."""
     passed_over: tuple[str, ...] = ()
     """Rows that cannot be used, and why, of labels that no task uses."""
+    apex_unknown: tuple[str, ...] = ()
+    """Clips whose annotated apex is not between onset and offset, so that it counts as unknown."""
 
 
 class UnusableRows(InputError):
@@ -84,6 +87,7 @@ def tabulate(
     unused = set(excluded)
     problems: list[str] = []
     passed_over: list[str] = []
+    apex_unknown: list[str] = []
     seen = _Seen()
     rows = []
     for sample in samples:
@@ -96,13 +100,16 @@ def tabulate(
             continue
         problems += [f"{sample.source}: {sample.clip}: {reason}" for reason in reasons]
         if not reasons:
-            rows.append(_row(sample, root))
+            row = _row(sample, root)
+            rows.append(row)
+            if sample.apex is not None and row[COLUMNS.index("apex")] == "":
+                apex_unknown.append(f"{sample.clip}: {sample.apex} is not in {sample.onset}-{sample.offset}")
     advice = ["Mend the copy, or list the clips under `exclude` in params.yaml."] if problems else []
     if unused:
         problems += [f"exclude: {entry} is no clip and no row of this dataset" for entry in sorted(unused)]
         advice.append("Take out of `exclude` in params.yaml what is no clip.")
     table = pd.DataFrame(rows, columns=list(COLUMNS)).sort_values("clip", ignore_index=True)
-    reading = Reading(table, tuple(annotations), tuple(sorted(unused)), tuple(passed_over))
+    reading = Reading(table, tuple(annotations), tuple(sorted(unused)), tuple(passed_over), tuple(apex_unknown))
     if problems:
         raise UnusableRows(
             f"{root}: {len(problems)} defect{'s' * (len(problems) > 1)} in this copy of {profile.name}:\n"
@@ -126,7 +133,10 @@ class _Seen:
         self._subjects: dict[str, tuple[str, str]] = {}
 
     def before(self, sample: Sample) -> Iterator[str]:
-        """What is wrong with the sample because of another one, whose names may differ in capital letters only."""
+        """What is wrong with the sample because of another one.
+
+        Names of clips may differ in capital letters only, those of subjects also in zeros before their numbers.
+        """
         source = self._clips.setdefault(sample.clip.casefold(), sample.source)
         if source != sample.source:
             yield f"the same clip is already in {source}"
@@ -136,9 +146,14 @@ class _Seen:
         source = self._frames.setdefault((sample.frames, sample.onset, sample.offset), sample.source)
         if source != sample.source:
             yield f"the same frames are already in {source}"
-        name, source = self._subjects.setdefault(sample.subject.casefold(), (sample.subject, sample.source))
+        name, source = self._subjects.setdefault(unpadded(sample.subject), (sample.subject, sample.source))
         if name != sample.subject:
             yield f"subject {sample.subject} is written {name} in {source}; give one person one name"
+
+
+def unpadded(name: str) -> str:
+    """What is the same for all spellings of a name: lower case, no zeros before its numbers."""
+    return re.sub(r"0*(\d+)", r"\1", name.casefold())
 
 
 def _row(sample: Sample, root: Path) -> tuple[object, ...]:

@@ -91,3 +91,31 @@ def per_subject(predictions: pd.DataFrame) -> pd.DataFrame:
     grouped = correct.groupby(predictions["subject"])
     table = pd.DataFrame({"clips": grouped.size(), "correct": grouped.sum()})
     return table.assign(accuracy=table["correct"] / table["clips"]).reset_index()
+
+
+def per_part(predictions: pd.DataFrame, databases: pd.Series, classes: Sequence[str]) -> pd.DataFrame:
+    """Scores of all predictions and, where there are several databases, of those for the clips of each.
+
+    The part of a database is the same predictions without the others, not another training.
+
+    Parameters
+    ----------
+    predictions
+        Columns `label,predicted`.
+    databases
+        Database of each row of `predictions`.
+    classes
+        K names.
+
+    Returns
+    -------
+    Columns `part,clips` and the keys of `METRICS`: a row `full`, then one per database in the order of their names.
+    """
+    names = sorted(databases.unique())
+    parts = {"full": predictions}
+    if len(names) > 1:
+        parts |= {name: predictions[(databases == name).to_numpy()] for name in names}
+    return pd.DataFrame(
+        {"part": name, "clips": len(part), **scores(confusion_matrix(part["label"], part["predicted"], classes))}
+        for name, part in parts.items()
+    )

@@ -11,12 +11,14 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from pipeline.databases import megc2019
 from pipeline.evaluation import comparison
 from pipeline.evaluation.metrics import METRICS
 from pipeline.evaluation.significance import bootstrap_intervals, wilson_interval
 from pipeline.report import attention_scores, clip_choice, figures
 from pipeline.report.findings import findings
 from pipeline.report.provenance import parameters
+from pipeline.report.published_composite import published
 from pipeline.report.study import Study
 
 _TEMPLATE = "page.html.jinja"
@@ -65,6 +67,7 @@ def render(study: Study, summary: Mapping[str, Any] | None, pictures: Mapping[st
         name=study.params.dataset,
         partial=_partial(study),
         headline=_headline(study),
+        composite=published() if study.params.dataset == megc2019.NAME else [],
         mistakes=clip_choice.mistakes(study.predictions),
         rows=_table1(study),
         sentences=comparison.sentences(study.table1),

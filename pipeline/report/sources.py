@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from pipeline.evaluation import comparison
+from pipeline.evaluation.metrics import METRICS
 from pipeline.params import Params
 from pipeline.report.provenance import Provenance, drawing_versions
 from pipeline.report.study import Study
@@ -24,6 +25,7 @@ from pipeline.synthetic import truth
 from pipeline.synthetic.truth import Truth
 
 _PER_SUBJECT = ("clips", "correct", "accuracy")
+_PER_PART = ("clips", *METRICS)
 _CURVE = ("epoch", "loss", "cross_entropy", "mask_l1", "accuracy")
 
 Bar = Callable[[list[str]], Iterable[str]]
@@ -45,6 +47,7 @@ class Sources:
     predictions: Path
     metrics: Path
     per_subject: Path
+    per_part: Path
     table1: Path
     others: Mapping[str, Path]
     """Predictions of the other methods in the paper's Figures 3 to 5, as far as they were run, by method."""
@@ -69,7 +72,7 @@ class Sources:
 
 
 @contextmanager
-def open_study(params: Params, sources: Sources, bar: Bar = iter) -> Iterator[Study]:
+def open_study(params: Params, sources: Sources, bar: Bar = iter, deviations: Sequence[str] = ()) -> Iterator[Study]:
     """Read a study from its files, each clip shown to the network of the fold that held its subject out.
 
     The frames and the flow of its clips can be read as long as the context lasts.
@@ -82,6 +85,8 @@ def open_study(params: Params, sources: Sources, bar: Bar = iter) -> Iterator[St
         Its files.
     bar
         Wraps the clips while they are shown to the networks.
+    deviations
+        How the clips of megc2019 differ from the official list, a sentence for each.
 
     Raises
     ------
@@ -105,6 +110,8 @@ def open_study(params: Params, sources: Sources, bar: Bar = iter) -> Iterator[St
             predictions=predictions,
             metrics=json.loads(sources.metrics.read_text()),
             per_subject=tables.read(sources.per_subject, numbers=_PER_SUBJECT),
+            per_part=tables.read(sources.per_part, numbers=_PER_PART),
+            deviations=deviations,
             curves={subject: tables.read(path, numbers=_CURVE) for subject, path in sources.curves.items()},
             table1=table1,
             others={method: tables.read(path) for method, path in sources.others.items()},

@@ -28,6 +28,10 @@ class Study:
     """Scores as fractions, by their keys in `evaluation.metrics.METRICS`."""
     per_subject: pd.DataFrame
     """Accuracy on the clips of each subject."""
+    per_part: pd.DataFrame
+    """Scores of all clips and, of a composite, of the clips of each database."""
+    deviations: Sequence[str]
+    """How the clips of megc2019 differ from the official list, a sentence for each."""
     curves: Mapping[str, pd.DataFrame]
     """Training curve of each fold, by the subject held out."""
     table1: pd.DataFrame

@@ -113,6 +113,15 @@ COMBINATIONS: dict[str, tuple[tuple[float, tuple[int, ...]], ...]] = {
         (1.0, (24,)),
     ),
 }
+COMBINATIONS["anger"] = (
+    (3.0, (4, 7)),
+    (2.0, (4, 5, 7)),
+    (1.5, (7,)),
+    (1.0, (4, 7, 24)),
+    (1.0, (17, 24)),
+)
+COMBINATIONS["contempt"] = ((3.0, (14,)), (1.5, (12, 14)), (1.0, (2, 14)))
+COMBINATIONS["other"] = ((1.5, (4,)), (1.5, (12,)), (1.0, (1, 4)), (1.0, (15,)), (1.0, (17,)))
 # SMIC tells only how an expression feels.
 COMBINATIONS["negative"] = (*COMBINATIONS["disgust"], (2.0, (15, 17)), (1.5, (1, 4)))
 COMBINATIONS["positive"] = COMBINATIONS["happiness"]

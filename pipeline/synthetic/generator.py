@@ -1,4 +1,4 @@
-"""The embedded dataset: procedural faces with known motion, written as a tree of CASME, CASME II or SMIC.
+"""The embedded dataset: procedural faces with known motion, written as a tree of CASME, CASME II, SAMM or SMIC.
 
 `write_tree` makes what the owners ship (for CASME II `Cropped/sub01/EP02_01f/reg_img46.jpg` and an annotation
 spreadsheet) plus the motion behind every frame (truth.py says how) and a contact sheet, one glance at all of it.
@@ -7,6 +7,7 @@ spreadsheet) plus the motion behind every frame (truth.py says how) and a contac
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import h5py
 import numpy as np
 
@@ -148,7 +149,8 @@ def _write(
             frame_file(folder, layout, clip, clip.onset).parent.mkdir(parents=True)
             peak = np.zeros((camera.height, camera.width), np.float32)
             for t, (frame, expression) in enumerate(film(motion, painted, camera, rng)):
-                write_picture(frame_file(folder, layout, clip, clip.onset + t), frame)
+                picture = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) if layout.grey else frame
+                write_picture(frame_file(folder, layout, clip, clip.onset + t), picture)
                 np.maximum(peak, np.hypot(*expression), out=peak)
                 if t == 0:
                     onset = frame

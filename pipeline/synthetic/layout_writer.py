@@ -22,7 +22,10 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 def frame_file(folder: Path, layout: Layout, clip: PlannedClip, number: int) -> Path:
     """Where a layout has frame `number` of a clip, in the tree at `folder`."""
-    return folder / layout.frame.format(subject=clip.subject, name=clip.name, label=clip.label, number=number)
+    width = 3 + clip.subject % 3  # in SAMM it changes from one subject to the next
+    return folder / layout.frame.format(
+        subject=clip.subject, name=clip.name, label=clip.label, number=number, width=width
+    )
 
 
 def annotation_row(clip: PlannedClip, motion: Motion, layout: Layout) -> tuple[object, ...]:
@@ -35,6 +38,11 @@ def annotation_row(clip: PlannedClip, motion: Motion, layout: Layout) -> tuple[o
         "apex": clip.onset + motion.apex,
         "offset": clip.onset + clip.n_frames - 1,
         "units": "+".join(map(str, motion.units)),
+        "n_frames": clip.n_frames,
+        "tag": layout.tags.get(clip.label),
+        "person": clip.clip.split("/")[0],
+        "file": clip.clip.split("/")[1],
+        "Label": clip.label.capitalize(),
         None: None,
     }
     return tuple(values[field] for _, field in layout.columns)
@@ -44,7 +52,8 @@ def write_annotation(path: Path, rows: Sequence[tuple[object, ...]], layout: Lay
     """Write the annotation spreadsheet, without the time of writing that spreadsheets carry."""
     book = Workbook()
     sheet = book.active
-    for row in (tuple(header for header, _ in layout.columns), *rows):
+    prose = [(f"Line {number} of what the owners say about their coding",) for number in range(1, layout.prose + 1)]
+    for row in (*prose, tuple(header for header, _ in layout.columns), *rows):
         sheet.append(row)
     written = io.BytesIO()
     book.save(written)
@@ -59,7 +68,7 @@ def write_annotation(path: Path, rows: Sequence[tuple[object, ...]], layout: Lay
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:
-    """Write a picture, uint8 (H, W, 3) BGR, in the format that `path` ends in."""
+    """Write a picture, uint8 (H, W, 3) BGR or (H, W) grey, in the format that `path` ends in."""
     # Bytes, not the path, come from OpenCV: it cannot open every non-ASCII path, and fails silently.
     quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if path.suffix == ".jpg" else []
     path.write_bytes(cv2.imencode(path.suffix, picture, quality)[1].tobytes())

@@ -83,7 +83,7 @@ def test_a_dataset_is_adopted_with_the_settings_of_the_paper(tiny, trees, layout
     assert loaded.lambda_ == 1e-8 and loaded.flow.method == "flownet2" and loaded.databases[layout].face == "none"
     augmentation = loaded.train.augmentation
     assert (augmentation.scales, augmentation.horizontal_flip, augmentation.views) == (scales, flip, "all")
-    assert f"the paper {counts:>30}" in output
+    assert f"the paper  {counts:>30}" in output
     assert re.search(r"this copy +9 +3 +[34]\n", output)
     assert "WARNING: this copy is not what the paper used: 9 clips instead of" in output
     assert "frames per clip: 3 to 4, median" in output and "image size: 64 x 64 px (9 clips)" in output
@@ -291,7 +291,7 @@ def test_clips_that_were_drawn_in_the_report_are_not_those_of_another_dataset(ti
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["casme3"], "expected one of the databases casme, casme2, smic, synthetic, table; found casme3"),
+        (["casme3"], "expected one of the databases casme, casme2, samm, smic, synthetic, table; found casme3"),
         (["casme2"], "use casme2 --from DIR"),
         (["casme2", "--from", "nowhere"], "found nothing at"),
         (["synthetic", "--from", "."], "has no folder to name"),

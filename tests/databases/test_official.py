@@ -1,4 +1,4 @@
-"""CASME, CASME II and SMIC as their owners ship them, with every trap that is known of."""
+"""CASME, CASME II, SAMM and SMIC as their owners ship them, with every trap that is known of."""
 
 import os
 import shutil
@@ -30,7 +30,9 @@ def test_a_tree_with_all_traps_gives_exactly_the_expected_table(trapped):
     columns = list(reading.table.columns)
     assert [tuple(row) for row in task.clips[columns].itertuples(index=False)] == tree.expected()
     assert len(task.clips) == 9
-    assert sum(task.left_out.values()) + len(reading.passed_over) == {"casme": 2, "casme2": 2, "smic": 0}[name]
+    assert (
+        sum(task.left_out.values()) + len(reading.passed_over) == {"casme": 2, "casme2": 2, "samm": 2, "smic": 0}[name]
+    )
 
 
 def test_a_row_that_no_task_uses_is_named_and_does_not_stand_in_the_way(tmp_path):

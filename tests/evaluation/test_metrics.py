@@ -80,3 +80,22 @@ def test_accuracy_per_subject():
         "sub01,1,0,0.0",
         "sub02,2,2,1.0",
     ]
+
+
+def test_the_parts_of_a_composite_are_the_same_predictions_without_the_others():
+    table = pd.DataFrame(
+        {
+            "label": ["negative", "negative", "positive", "surprise", "negative"],
+            "predicted": ["negative", "positive", "positive", "surprise", "surprise"],
+        }
+    )
+    databases = pd.Series(["smic", "casme2", "smic", "casme2", "casme2"], index=[9, 8, 7, 6, 5])
+    parts = metrics.per_part(table, databases, ["negative", "positive", "surprise"])
+    assert list(parts.columns) == ["part", "clips", "accuracy", "uf1", "uar"]
+    assert parts[["part", "clips"]].values.tolist() == [["full", 5], ["casme2", 3], ["smic", 2]]
+    casme2 = parts.iloc[1]
+    assert casme2["accuracy"] == pytest.approx(1 / 3)
+    assert casme2["uf1"] == pytest.approx((0 + 2 / 3) / 2)  # without positive, of which it has no clip
+    assert parts.iloc[2]["uar"] == 1
+    one = metrics.per_part(table, pd.Series(["smic"] * 5), ["negative", "positive", "surprise"])
+    assert one["part"].tolist() == ["full"] and one.iloc[0, 1:].tolist() == parts.iloc[0, 1:].tolist()

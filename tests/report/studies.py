@@ -113,6 +113,8 @@ def study(clips=24, subjects=4, *, table=None, held_out="all", dataset="syntheti
         predictions=predicted,
         metrics=metrics.scores(metrics.confusion_matrix(predicted["label"], predicted["predicted"], CLASSES)),
         per_subject=metrics.per_subject(predicted),
+        per_part=metrics.per_part(predicted, predicted["clip"].map(lambda _: dataset), CLASSES),
+        deviations=(),
         curves=dict.fromkeys(folds, CURVE),
         table1=table1(predicted),
         others={"sparse_mdmo": others(predicted)["sparse_mdmo"]},

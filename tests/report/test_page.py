@@ -1,6 +1,7 @@
 """The page says what the tables say, asks no host for anything, and shows no face that it must not show."""
 
 import base64
+import copy
 import dataclasses
 import json
 import re
@@ -15,6 +16,7 @@ from pipeline.errors import InputError
 from pipeline.evaluation import comparison, metrics, significance
 from pipeline.report import attention_scores, page
 from pipeline.report.figures import mean_face
+from pipeline.report.published_composite import published
 from tests.report.studies import CLASSES, FRAMES, SIZE, predictions, study, table1
 
 
@@ -269,3 +271,55 @@ def test_a_page_of_250_clips_stays_small_and_shows_the_chosen_ones(tmp_path):
     assert (tmp_path / "out/report.html").stat().st_size < 15e6
     drawn = {path.name for path in (tmp_path / "out/figures").glob("clip_*")}
     assert {f"clip_{clip.replace('/', '_')}.png" for clip in chosen} <= drawn
+
+
+def test_a_composite_has_the_scores_of_its_parts_and_a_single_database_does_not():
+    made = study()
+    assert "same predictions, of the clips of one database only" not in page_of(made).text
+    databases = made.predictions["subject"].map(lambda subject: "smic" if subject == "sub01" else "casme2")
+    parts = metrics.per_part(made.predictions, databases, CLASSES)
+    shown = page_of(dataclasses.replace(made, per_part=parts))
+    for row in parts.to_dict("records"):
+        place = shown.cells.index(row["part"])
+        expected = [row["part"], str(row["clips"]), *(f"{100 * row[key]:.2f} %" for key in ("accuracy", "uf1", "uar"))]
+        assert [cell.replace("\xa0", " ") for cell in shown.cells[place : place + 5]] == expected
+    assert "same predictions, of the clips of one database only" in shown.text
+    assert "Published on the composite" not in shown.text
+
+
+def test_megc2019_stands_beside_published_figures_and_says_which_had_their_epoch_chosen_on_the_test_subject():
+    made = study()
+    made = dataclasses.replace(made, params=with_values(made.params, dataset="megc2019"))
+    shown = page_of(made)
+    facts = published()
+    assert {entry.epoch_on_test_subject.split(",")[0] for entry in facts} == {"yes", "no"}
+    for entry in facts:
+        assert (
+            entry.method in shown.cells and entry.protocol in shown.cells and entry.epoch_on_test_subject in shown.cells
+        )
+    lbp = [entry for entry in facts if entry.method.startswith("LBP-TOP")]
+    assert {entry.part: (entry.uf1, entry.uar) for entry in lbp} == {
+        "full": (0.5882, 0.5785),
+        "smic": (0.2, 0.528),
+        "casme2": (0.7026, 0.7429),
+        "samm": (0.3954, 0.4102),
+    }
+    place = shown.cells.index("this study", shown.cells.index(facts[-1].method))
+    assert shown.cells[place + 2].replace("\xa0", " ") == f"{100 * made.metrics['uf1']:.2f} %"
+    assert shown.cells[place + 4] == "no, the last epoch counts"
+
+
+def test_accepted_differences_from_the_official_list_stand_above_all_scores():
+    sentence = "smic-s18/s18_sur_03: not among the recordings here, surprise in the official list"
+    shown = page_of(dataclasses.replace(study(), deviations=(sentence,)))
+    assert "1 accepted difference: " + sentence in shown.text
+    assert shown.text.index(sentence) < shown.text.index("Accuracy")
+    assert "Not the official clips" not in page_of(study()).text
+
+
+def with_values(frozen, **changes):
+    """A copy of checked parameters with values that need not fit together."""
+    made = copy.copy(frozen)
+    for key, value in changes.items():
+        object.__setattr__(made, key, value)
+    return made

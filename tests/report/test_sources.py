@@ -48,6 +48,7 @@ def sources(tmp_path, monkeypatch):
     made.clips.to_csv(tmp_path / "clips.csv", index=False)
     made.predictions.to_csv(tmp_path / "predictions.csv", index=False)
     made.per_subject.to_csv(tmp_path / "per_subject.csv", index=False)
+    made.per_part.to_csv(tmp_path / "parts.csv", index=False)
     made.table1.to_csv(tmp_path / "table1.csv", index=False)
     made.others["sparse_mdmo"].to_csv(tmp_path / "sparse_mdmo.csv", index=False)
     CURVE.to_csv(tmp_path / "curve.csv", index=False)
@@ -77,6 +78,7 @@ def sources(tmp_path, monkeypatch):
         predictions=Path("predictions.csv"),
         metrics=Path("metrics.json"),
         per_subject=Path("per_subject.csv"),
+        per_part=Path("parts.csv"),
         table1=Path("table1.csv"),
         others={"sparse_mdmo": Path("sparse_mdmo.csv")},
     )
