@@ -32,7 +32,7 @@ LIBRARY: dict[str, tuple[str, ...]] = {
 }
 """What each room may import besides itself and `KNOWN_BY_ALL`: whole rooms, or one module, `room.module`."""
 
-APPLICATION = ("adoption", "runs", "prediction")
+APPLICATION = ("adoption", "runs", "prediction", "next_commands")
 """Rooms that put the library to work for somebody: each may import all of it, and none imports another."""
 
 ENTRANCES = ("__main__", "stages")

@@ -41,12 +41,13 @@ RUN = {
     "dvc exp show": ("tests/stages/test_ablation.py", '"exp", "show"'),
     "dvc metrics diff --all": ("tests/stages/test_pipeline.py", '"metrics", "diff", "--all"'),
     "dvc plots show": ("tests/stages/test_pipeline.py", '"plots", "show"'),
-    "python -m pipeline ablate": ("tests/stages/test_ablation.py", '"pipeline", "ablate"'),
-    "python -m pipeline folds": ("tests/stages/test_folds.py", '"pipeline", "folds"'),
+    "python -m pipeline ablate": ("tests/stages/test_ablation.py", 'ABLATE = ("ablate",)'),
+    "python -m pipeline folds": ("tests/stages/test_folds.py", 'FOLDS = ("folds", '),
     "python -m pipeline predict": ("tests/stages/test_prediction.py", '"pipeline", "predict"'),
     "python -m pipeline use synthetic": ("tests/adoption/test_adopt.py", 'use("synthetic")'),
 }
-"""Where each command that everybody can run is run, and the words of it there; the longest beginning counts."""
+"""Where each command that everybody can run is run, and the words of it there; the longest beginning counts, and all
+options of the command are used in that file."""
 
 NOT_RUN = {
     "git": "is git's own",
@@ -242,6 +243,11 @@ def test_every_command_is_run_by_a_test_or_marked(block):
         command = shlex.join(words)
         starts = [start for start in (*RUN, *NOT_RUN) if f"{command} ".startswith(f"{start} ")]
         assert starts, f"{block.page}: {command} is neither run by a test nor marked"
+        start = max(starts, key=len)
+        if start in RUN:
+            where = (ROOT / RUN[start][0]).read_text(encoding="utf-8")
+            options = [word for word in words[len(start.split()) :] if word.startswith("-")]
+            assert not [option for option in options if f'"{option}"' not in where], f"{block.page}: {command}"
 
 
 @pytest.mark.parametrize(("file", "words"), RUN.values(), ids=list(RUN))

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +15,8 @@ import torch
 from pipeline.flow.flownet2 import FlowNet2
 from tests.stages.conftest import Workspace, copy_of, ran
 from tests.tiny import shrink
+
+pytestmark = pytest.mark.xdist_group("flownet2")  # one process makes what the tests share
 
 CHANGES = {
     "subjects": ["sub01", "sub02"],
@@ -69,7 +70,7 @@ def test_after_kill_9_extraction_goes_on_and_ends_with_the_same_bytes(study):
     workspace, _ = study
     expected = flow_of(workspace).read_bytes()
     extract = ("repro", "--single-item", "--force", "extract_flow@synthetic")  # force: not from DVC's cache
-    process = workspace.start(sys.executable, "-m", "dvc", *extract)
+    process = workspace.begin("dvc", *extract)
     state = workspace.root / ".resume/extract_flow@synthetic"
     while len(parts := sorted(state.glob("*/*.part"))) < 2:
         assert process.poll() is None, process.communicate()
