@@ -1,18 +1,21 @@
 """Programs of Python in processes that begin with their packages loaded.
 
 Loading packages is most of what a tiny study costs: DVC is one interpreter and each of a dozen stages another. Here a
-server loads the packages once, and what would be a new interpreter is a fork of it, with a session, a working folder, an
-environment, output and modules of its own: the server has loaded nothing of `pipeline` or `stages`, so that a copy of the
-checkout runs its own code. What all forks share is the seed of Python's hashes, which real runs do not.
+server loads the packages once, and what would be a new interpreter is a fork of it, with a session, a working folder,
+an environment and output of its own, and with the modules of the checkout that it runs in. DVC that a program starts,
+and stages that DVC starts, are forks in their turn. What all share is the seed of Python's hashes, which interpreters
+do not: tests/stages/test_pipeline.py compares two runs of those.
 """
 
 import contextlib
 import importlib
+import inspect
 import multiprocessing
 import os
 import runpy
 import shlex
 import signal
+import subprocess
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -27,6 +30,8 @@ PACKAGES = (
     "dvc.cli.parser",
     "h5py",
     "jinja2",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_svg",
     "matplotlib.figure",
     "pandas",
     "pydantic",
@@ -34,6 +39,7 @@ PACKAGES = (
     "scipy.ndimage",
     "scipy.stats",
     "torch",
+    "torch._dynamo",
     "tqdm",
 )
 """What the programs load; one that is missing here is loaded by each process anew, which is slow but not wrong."""
@@ -52,11 +58,14 @@ class Program:
     process group, to which the stages that DVC runs belong.
     """
 
-    def __init__(self, root: Path, environment: Mapping[str, str], module: str, *arguments: str) -> None:
+    def __init__(
+        self, root: Path, environment: Mapping[str, str], module: str, *arguments: str, log: Path | None = None
+    ) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["tests.preload"])
         reading, writing = context.Pipe(duplex=False)
-        self._process = context.Process(target=_begin, args=(writing, root, dict(environment), module, arguments))
+        settings = writing, log, root, dict(environment), module, arguments
+        self._process = context.Process(target=_begin, args=settings)
         with contextlib.chdir(ROOT):  # where the server, which the first program starts, finds what to load
             self._process.start()
         writing.close()
@@ -74,6 +83,9 @@ class Program:
     def poll(self) -> int | None:
         return self._process.exitcode
 
+    def kill(self) -> None:
+        self._process.kill()
+
     def communicate(self) -> tuple[str, None]:
         """What is left to read, once the process has ended."""
         with self.stdout:
@@ -82,41 +94,73 @@ class Program:
         return output, None
 
 
-def _begin(output: Connection, root: Path, environment: dict[str, str], module: str, arguments: tuple[str, ...]) -> None:
+def _begin(
+    output: Connection,
+    log: Path | None,
+    root: Path,
+    environment: dict[str, str],
+    module: str,
+    arguments: tuple[str, ...],
+) -> None:
+    """Be the program; what it prints goes to the file `log`, if there is one, instead of `output`."""
     os.setsid()
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # the server ignores it
-    os.dup2(output.fileno(), 1)
-    os.dup2(output.fileno(), 2)
+    target = output.fileno() if log is None else os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(target, 1)
+    os.dup2(target, 2)
     output.close()
-    if module == "dvc":
-        import dvc.stage.run
-
-        dvc.stage.run._run = _run_stage  # private: the one place where DVC starts a stage
-    os._exit(_run(module, arguments, root, environment))
+    subprocess.Popen = _Popen
+    sys.exit(_run(module, arguments, root, environment))
 
 
-def _run_stage(executable: str, cmd: str, *, cwd: str, env: dict[str, str], **_: object) -> None:
-    """In place of DVC's own: a fork instead of `stages/python -m MODULE ARGUMENTS`."""
-    from dvc.stage.exceptions import StageCmdFailedError
+class _Popen(subprocess.Popen):
+    """Starts `python -m dvc` and the stages as forks of this process, whatever else as it is started otherwise."""
 
-    launcher, option, module, *arguments = shlex.split(cmd)
-    assert (launcher, option) == ("stages/python", "-m"), cmd
-    sys.stdout.flush()
-    sys.stderr.flush()
-    child = os.fork()
-    if child == 0:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        os._exit(_run(module, arguments, Path(cwd), env))
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as DVC does: it is for the stage
-    _, status = os.waitpid(child, 0)
-    signal.signal(signal.SIGINT, before)
-    if status:
-        raise StageCmdFailedError(cmd, os.waitstatus_to_exitcode(status))
+    def _execute_child(self, *values):  # private: the one place where a process begins
+        given = dict(zip(list(inspect.signature(super()._execute_child).parameters), values, strict=True))
+        program = _program(given["args"])
+        if program is None:
+            super()._execute_child(*values)
+            return
+        ends = [given[name] for name in ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")]
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            code = 1
+            try:
+                if given["start_new_session"]:
+                    os.setsid()
+                for descriptor, end in enumerate((ends[0], ends[3], ends[5])):
+                    if end != -1:
+                        os.dup2(end, descriptor)
+                module, arguments = program
+                code = _run(module, arguments, given["cwd"] or Path.cwd(), given["env"] or os.environ)
+            finally:
+                os._exit(code)
+        self._child_created = True
+        self._close_pipe_fds(*ends)
 
 
-def _run(module: str, arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:
+def _program(command: str | Sequence[str]) -> tuple[str, list[str]] | None:
+    """Module and arguments of DVC, as the commands of `pipeline` start it, or of a stage, as DVC starts it."""
+    if command[:3] == [sys.executable, "-m", "dvc"]:
+        return "dvc", list(command[3:])
+    if command[-2:-1] == ["-c"] and command[-1].startswith("stages/python -m "):
+        _, _, module, *arguments = shlex.split(command[-1])
+        return module, arguments
+    return None
+
+
+def _run(module: str, arguments: Sequence[str], folder: str | Path, environment: Mapping[str, str]) -> int:
     """Run a module as the main program, in a folder; its exit code."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    for name in list(sys.modules):
+        if name.split(".")[0] in ("pipeline", "stages"):  # of the checkout that the parent runs in
+            del sys.modules[name]
     os.chdir(folder)
+    environment = dict(environment)  # which may be that of this process
     os.environ.clear()
     os.environ.update(environment)
     sys.path[:] = [str(folder), *(path for path in sys.path if path and Path(path) != ROOT)]

@@ -49,14 +49,17 @@ def piped(*arguments):
 def on_a_terminal(*arguments):
     """What a command prints on a terminal."""
     reading, writing = pty.openpty()
-    with os.fdopen(reading, "rb", buffering=0) as screen:
-        with os.fdopen(writing, "w") as terminal, contextlib.redirect_stdout(terminal):
-            main(list(arguments), standalone_mode=False)
-            terminal.write(END)
-            terminal.flush()
-            printed = b""
-            while not printed.endswith(END.encode()):
-                printed += screen.read(1000)
+    with (
+        os.fdopen(reading, "rb", buffering=0) as screen,
+        os.fdopen(writing, "w") as terminal,
+        contextlib.redirect_stdout(terminal),
+    ):
+        main(list(arguments), standalone_mode=False)
+        terminal.write(END)
+        terminal.flush()
+        printed = b""
+        while not printed.endswith(END.encode()):
+            printed += screen.read(1000)
     return printed.decode().removesuffix(END).replace("\r\n", "\n")
 
 

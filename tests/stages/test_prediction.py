@@ -220,7 +220,7 @@ def test_without_networks_nothing_is_predicted(changed, tmp_path):
     rewrite(models / "sub02.pt", frames=30)
     with pytest.raises(InputError, match=r"other frames in .*sub02\.pt than in .*sub01\.pt"):
         prediction.predict(folder)
-    rewrite(models / "sub02.pt", frames=20, state_dict={})
+    rewrite(models / "sub02.pt", frames=6, state_dict={})
     with pytest.raises(InputError, match=r"sub02\.pt: expected a trained network, found the empty file"):
         prediction.predict(folder)
     (models / "sub02.pt").write_bytes(b"no network")
