@@ -17,7 +17,10 @@ from ruamel.yaml import YAML
 
 from docs import picture
 from pipeline.__main__ import main
+from pipeline.databases.layouts import LAYOUTS
 from pipeline.errors import InputError
+from pipeline.synthetic import generator
+from pipeline.synthetic.plan import draw_plan
 from tests.test_dvc_yaml import STAGES
 
 ROOT = Path(__file__).parents[1]
@@ -186,7 +189,7 @@ def understand(words: tuple[str, ...]) -> None:
     """Let the program that a command names read its words, without running it; raise what is wrong with them."""
     if words[0] == "make":
         targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-        assert set(words[1:]) <= set(targets), f"make has {', '.join(targets)}"
+        assert {*words[1:]} - {"--quiet"} <= {*targets}, f"make has {', '.join(targets)}"
     elif words[0] == "dvc":
         # DVC ends with exit code 254 at words that it does not know.
         arguments = dvc_parser().parse_args(list(words[1:]))
@@ -261,6 +264,14 @@ def test_what_needs_data_is_marked():
         words = {word for command in block.commands for word in command}
         if words & {"--scheduler", "sbatch"} or any(word.startswith("/data/") for word in words):
             assert block.mark, block
+
+
+def test_the_clip_that_is_predicted_is_one_of_the_embedded_dataset():
+    named = {words[4] for block in BLOCKS for words in block.commands if words[3:4] == ("predict",) and not block.mark}
+    drawn = SETTINGS["synthesize"]
+    stream = generator._stream(drawn["seed"], generator._PLAN)  # private: the plan without a minute of drawing
+    plan = draw_plan(stream, drawn["subjects"], drawn["clips"], drawn["frames"], LAYOUTS[drawn["layout"]])
+    assert named and named <= {clip.clip for clip in plan}
 
 
 # --- reference pages ------------------------------------------------------------------------------------------------
