@@ -46,7 +46,7 @@ RUN = {
     "dvc plots show": ("tests/stages/test_pipeline.py", '"plots", "show"'),
     "python -m pipeline ablate": ("tests/stages/test_ablation.py", 'ABLATE = ("ablate",)'),
     "python -m pipeline folds": ("tests/stages/test_folds.py", 'FOLDS = ("folds", '),
-    "python -m pipeline predict": ("tests/stages/test_prediction.py", '"pipeline", "predict"'),
+    "python -m pipeline predict": ("tests/stages/test_prediction.py", 'pipeline("predict", '),
     "python -m pipeline use synthetic": ("tests/adoption/test_adopt.py", 'use("synthetic")'),
 }
 """Where each command that everybody can run is run, and the words of it there; the longest beginning counts, and all

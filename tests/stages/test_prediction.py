@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import cv2
@@ -139,20 +138,19 @@ def test_the_square_of_a_face_cuts_the_frames_as_in_the_stage(changed, tmp_path)
 
 def test_the_command_prints_writes_and_is_quiet_elsewhere(study, tmp_path):
     row = first(study)
-    command = [sys.executable, "-m", "pipeline", "predict", row.clip]
-    output = study.run(*command)  # stderr included: no progress bar outside of a terminal
+    output = study.pipeline("predict", row.clip)  # stderr included: no progress bar outside of a terminal
     found = prediction.predict(row.clip)
     picture = f"inspect/synthetic/predictions/{row.clip.replace('/', '_')}.png"
     assert output == prediction.as_text(found)
     assert f": {found.predicted} (annotated: {row.label})" in output and f"Picture: {picture}" in output
     assert f"the network trained without {row.subject}" in output
     assert cv2.imread(picture).shape[1] > 1000
-    facts = json.loads(study.run(*command, "--json", "--picture", str(tmp_path / "here.png")))
+    facts = json.loads(study.pipeline("predict", row.clip, "--json", "--picture", str(tmp_path / "here.png")))
     assert facts["class"] == found.predicted and facts["probabilities"] == found.probabilities
     assert facts["models"] == [f"models/synthetic/{row.subject}.pt"] and facts["label"] == row.label
     assert (facts["onset"], facts["offset"]) == (row.onset, row.offset)
     assert [path.name for path in tmp_path.iterdir()] == ["here.png"]
-    output = study.run(sys.executable, "-m", "pipeline", "predict", "nowhere", fails=True)
+    output = study.pipeline("predict", "nowhere", fails=True)
     assert (
         output.startswith("Error: nowhere: expected a folder of frames, a video file, or the id")
         and output.count("\n") == 1
