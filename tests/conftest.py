@@ -41,9 +41,6 @@ def once(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]:
     if "PYTEST_XDIST_WORKER" in os.environ:  # which has a folder of its own below that of all
         shared = shared.parent
 
-    if "DOOR_SHARED" in os.environ:  # XXX DEV ONLY
-        shared = Path(os.environ["DOOR_SHARED"])
-
     def made(name: str, make: Callable[[Path], None]) -> Path:
         folder, finished = shared / name, shared / f"{name}.finished"
         with (shared / f"{name}.lock").open("w") as lock:
