@@ -18,6 +18,8 @@ from pipeline.flow.flownet2.estimator import Estimator
 from pipeline.learning import training
 from tests import pretend_gpu
 
+pytestmark = pytest.mark.xdist_group("flownet2 as it is")  # one process makes the 162 million weights
+
 GOLDEN = Path(__file__).parent / "golden" / "flownet2.npz"
 INNER = ("flownetc", "flownets_1", "flownets_2", "flownets_d")
 

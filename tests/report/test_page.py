@@ -17,6 +17,8 @@ from pipeline.report import attention_scores, page
 from pipeline.report.figures import mean_face
 from tests.report.studies import CLASSES, FRAMES, SIZE, predictions, study
 
+pytestmark = pytest.mark.xdist_group("page")  # one process draws the page that most tests read
+
 
 class Page(HTMLParser):
     """Text, pictures and whatever a browser might fetch."""
