@@ -162,10 +162,10 @@ def test_what_makes_a_prediction_worth_less_is_said(study, tmp_path):
     other = Path(f"models/synthetic/{next(subject for subject in SUBJECTS if subject != row.subject)}.pt")
     assert f"was trained on clips of {row.subject}" in prediction.as_text(prediction.predict(row.clip, model=other))
     short = prediction.predict(
-        str(elsewhere(study, row, tmp_path / "new")), offset=row.onset + 3, picture=tmp_path / "new.png"
+        str(elsewhere(study, row, tmp_path / "new")), offset=row.onset + 1, picture=tmp_path / "new.png"
     )
     [note] = short.notes
-    assert "the clip has 4 frames, those of synthetic" in note
+    assert "the clip has 2 frames, those of synthetic" in note
     assert not prediction.predict(row.clip).notes
 
 
