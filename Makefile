@@ -9,6 +9,7 @@ READY := .venv/.ready
 
 repro: $(READY)
 	@.venv/bin/python -m dvc repro
+	$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,@.venv/bin/python -m pipeline next)
 
 test: check
 	@.venv/bin/python -m pytest -m "not whole_run"

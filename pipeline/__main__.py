@@ -14,6 +14,8 @@ from pipeline.errors import InputError
 
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
+_quiet = click.option("--quiet", is_flag=True, help="Do not say what to type next.")
+
 
 class _Commands(click.Group):
     """A group whose commands end with one message where input or environment is wrong, without a traceback."""
@@ -85,6 +87,7 @@ def weights(file: Path) -> None:
     help="Its own classes (if not given), or negative, positive and surprise.",
 )
 @click.option("--check", is_flag=True, help="Only look: nothing is written.")
+@_quiet
 def use(
     name: str,
     root: Path | None,
@@ -94,6 +97,7 @@ def use(
     method: str | None,
     classes: str | None,
     check: bool,
+    quiet: bool,
     **folders: Path | None,
 ) -> None:
     """Check a copy of the database NAME and write its settings into params.yaml.
@@ -102,8 +106,10 @@ def use(
     composite for one study of several databases; or megc2019 for the composite whose clips are compared with the
     official list.
     """
+    from pipeline import next_commands, paths
     from pipeline.adoption import adopt
     from pipeline.databases import megc2019
+    from pipeline.params import load_params
 
     roots = {database: folder for database, folder in folders.items() if folder is not None}
     if name not in (adopt.COMPOSITE, megc2019.NAME):
@@ -113,7 +119,25 @@ def use(
                 f"use {megc2019.NAME})"
             )
         adopt.use(name, root, Path(annotated[0]) if annotated else None, method, classes or "own", check)
-        return
+    else:
+        _use_composite(name, root, title, annotated, accepted, method, classes, check, roots)
+    if next_commands.wanted(quiet, result=False):
+        click.echo(next_commands.after_use(load_params(paths.PARAMS), check))
+
+
+def _use_composite(
+    name: str,
+    root: Path | None,
+    title: str | None,
+    annotated: tuple[str, ...],
+    accepted: tuple[str, ...],
+    method: str | None,
+    classes: str | None,
+    check: bool,
+    roots: dict[str, Path],
+) -> None:
+    from pipeline.adoption import adopt
+
     if root or classes == "own":
         raise InputError(f"{name} is a study of several databases in three classes: expected --smic DIR --casme2 DIR")
     if title and name != adopt.COMPOSITE:
@@ -134,6 +158,7 @@ def use(
 @click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a self-contained page.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes on this machine, each with train.threads.")
 @click.option("--scheduler", help="Address or scheduler file of a running Dask cluster to use instead.")
+@_quiet
 def ablate(
     seeds: int,
     csv: Path | None,
@@ -141,12 +166,15 @@ def ablate(
     page: Path | None,
     workers: int | None,
     scheduler: str | None,
+    quiet: bool,
 ) -> None:
     """Table 2 of the paper on the active dataset: four variants of the network as DVC experiments.
 
     params.yaml, dvc.lock and results stay as they are. A run that was interrupted goes on where it ended.
     """
+    from pipeline import next_commands, paths
     from pipeline.evaluation import ablation_table
+    from pipeline.params import load_params
     from pipeline.runs import ablation
     from pipeline.storage.outputs import staged
 
@@ -165,6 +193,9 @@ def ablate(
     for path, write in wanted:
         with staged(path.absolute().parent / ".partial" / path.name, path) as [draft]:
             draft.write_text(write(table), encoding="utf-8")
+    if next_commands.wanted(quiet, result=True):
+        plan = ablation.planned(load_params(paths.PARAMS), seeds)
+        click.echo(next_commands.after_ablate(plan[0].name, plan[-1].name, seeds))
 
 
 @main.command()
@@ -198,6 +229,7 @@ def compare(names: tuple[str, ...], other_seeds: tuple[str, ...], csv: Path | No
 @click.option("--model", type=click.Path(path_type=Path), help="Ask this network only.")
 @click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="File to draw, .png or .svg.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_quiet
 def predict(
     clip: str,
     onset: int | None,
@@ -206,6 +238,7 @@ def predict(
     model: Path | None,
     picture: Path | None,
     as_json: bool,
+    quiet: bool,
 ) -> None:
     """Class of CLIP, a folder of frames, a video file or the id of a clip of the dataset.
 
@@ -214,7 +247,8 @@ def predict(
     """
     from tqdm import tqdm
 
-    from pipeline import prediction
+    from pipeline import next_commands, paths, prediction
+    from pipeline.params import load_params
 
     with tqdm(total=len(prediction.STEPS), leave=False, disable=None) as bar:
 
@@ -224,6 +258,8 @@ def predict(
 
         found = prediction.predict(clip, onset=onset, offset=offset, face=face, model=model, picture=picture, step=step)
     click.echo(prediction.as_json(found) if as_json else prediction.as_text(found), nl=False)
+    if next_commands.wanted(quiet or as_json, result=True):
+        click.echo(next_commands.after_predict(load_params(paths.PARAMS), found.picture))
 
 
 @main.command()
@@ -231,21 +267,36 @@ def predict(
 @click.option("--scheduler", help="Address or scheduler file of a running Dask cluster to use instead.")
 @click.option("--variants", is_flag=True, help="Of the experiments of `ablate` instead, all in one queue.")
 @click.option("--seeds", type=click.IntRange(min=1), help="With --variants: how many seeds, as in `ablate`.")
-def folds(workers: int | None, scheduler: str | None, variants: bool, seeds: int | None) -> None:
+@_quiet
+def folds(workers: int | None, scheduler: str | None, variants: bool, seeds: int | None, quiet: bool) -> None:
     """Train all out-of-date folds side by side, here or on a Dask cluster, then run what follows."""
+    from pipeline import next_commands, paths
+    from pipeline.params import load_params
+
     _one_of(workers, scheduler)
     if variants:
         from pipeline.runs import ablation
 
         ablation.train_folds(seeds or 1, workers, scheduler)
-        again = f" --seeds {seeds}" if seeds else ""
-        click.echo(f"All folds are in DVC's cache: `python -m pipeline ablate{again}` makes the experiments of them")
+        text = next_commands.after_folds_of_variants(seeds)
     elif seeds:
         raise InputError("--seeds is for --variants; one study has the seed of params.yaml")
     else:
         from pipeline.runs.folds import run_folds
 
         run_folds(workers, scheduler)
+        text = next_commands.after_repro(load_params(paths.PARAMS))
+    if next_commands.wanted(quiet, result=False):
+        click.echo(text)
+
+
+@main.command("next")
+def next_() -> None:
+    """Say what to type after `dvc repro`; `make repro` ends with it."""
+    from pipeline import next_commands, paths
+    from pipeline.params import load_params
+
+    click.echo(next_commands.after_repro(load_params(paths.PARAMS)))
 
 
 @main.command()

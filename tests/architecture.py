@@ -33,7 +33,7 @@ LIBRARY: dict[str, tuple[str, ...]] = {
 }
 """What each room may import besides itself and `KNOWN_BY_ALL`: whole rooms, or one module, `room.module`."""
 
-APPLICATION = ("adoption", "runs", "prediction", "scoring", "leakage")
+APPLICATION = ("adoption", "runs", "prediction", "scoring", "leakage", "next_commands")
 """Rooms that put the library to work for somebody: each may import all of it, and none imports another."""
 
 ENTRANCES = ("__main__", "stages")

@@ -17,7 +17,10 @@ from ruamel.yaml import YAML
 
 from docs import picture
 from pipeline.__main__ import main
+from pipeline.databases.layouts import LAYOUTS
 from pipeline.errors import InputError
+from pipeline.synthetic import generator
+from pipeline.synthetic.plan import draw_plan
 from tests.test_dvc_yaml import STAGES
 
 ROOT = Path(__file__).parents[1]
@@ -41,17 +44,18 @@ RUN = {
     "dvc exp show": ("tests/stages/test_ablation.py", '"exp", "show"'),
     "dvc metrics diff --all": ("tests/stages/test_pipeline.py", '"metrics", "diff", "--all"'),
     "dvc plots show": ("tests/stages/test_pipeline.py", '"plots", "show"'),
-    "python -m pipeline ablate": ("tests/stages/test_ablation.py", '"pipeline", "ablate"'),
+    "python -m pipeline ablate": ("tests/stages/test_ablation.py", 'ABLATE = ("ablate",)'),
     "python -m pipeline compare": ("tests/runs/test_comparison.py", '["compare", *arguments]'),
-    "python -m pipeline folds": ("tests/stages/test_folds.py", '"pipeline", "folds"'),
-    "python -m pipeline predict": ("tests/stages/test_prediction.py", '"pipeline", "predict"'),
+    "python -m pipeline folds": ("tests/stages/test_folds.py", 'FOLDS = ("folds", '),
     "python -m pipeline leakage": ("tests/stages/test_composite.py", '"leakage")'),
+    "python -m pipeline predict": ("tests/stages/test_prediction.py", 'pipeline("predict", '),
     "python -m pipeline score": ("tests/stages/test_composite.py", '"score", "results/composite/predictions.csv"'),
     "python -m pipeline synthesize": ("tests/stages/test_composite.py", '"synthesize", name'),
     "python -m pipeline use composite": ("tests/stages/test_composite.py", '"composite", *('),
     "python -m pipeline use synthetic": ("tests/adoption/test_adopt.py", 'use("synthetic")'),
 }
-"""Where each command that everybody can run is run, and the words of it there; the longest beginning counts."""
+"""Where each command that everybody can run is run, and the words of it there; the longest beginning counts, and all
+options of the command are used in that file."""
 
 NOT_RUN = {
     "git": "is git's own",
@@ -190,7 +194,7 @@ def understand(words: tuple[str, ...]) -> None:
     """Let the program that a command names read its words, without running it; raise what is wrong with them."""
     if words[0] == "make":
         targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-        assert set(words[1:]) <= set(targets), f"make has {', '.join(targets)}"
+        assert {*words[1:]} - {"--quiet"} <= {*targets}, f"make has {', '.join(targets)}"
     elif words[0] == "dvc":
         # DVC ends with exit code 254 at words that it does not know.
         arguments = dvc_parser().parse_args(list(words[1:]))
@@ -247,6 +251,11 @@ def test_every_command_is_run_by_a_test_or_marked(block):
         command = shlex.join(words)
         starts = [start for start in (*RUN, *NOT_RUN) if f"{command} ".startswith(f"{start} ")]
         assert starts, f"{block.page}: {command} is neither run by a test nor marked"
+        start = max(starts, key=len)
+        if start in RUN:
+            where = (ROOT / RUN[start][0]).read_text(encoding="utf-8")
+            options = [word for word in words[len(start.split()) :] if word.startswith("-")]
+            assert not [option for option in options if f'"{option}"' not in where], f"{block.page}: {command}"
 
 
 @pytest.mark.parametrize(("file", "words"), RUN.values(), ids=list(RUN))
@@ -260,6 +269,14 @@ def test_what_needs_data_is_marked():
         words = {word for command in block.commands for word in command}
         if words & {"--scheduler", "sbatch"} or any(word.startswith("/data/") for word in words):
             assert block.mark, block
+
+
+def test_the_clip_that_is_predicted_is_one_of_the_embedded_dataset():
+    named = {words[4] for block in BLOCKS for words in block.commands if words[3:4] == ("predict",) and not block.mark}
+    drawn = SETTINGS["synthesize"]
+    stream = generator._stream(drawn["seed"], generator._PLAN)  # private: the plan without a minute of drawing
+    plan = draw_plan(stream, drawn["subjects"], drawn["clips"], drawn["frames"], LAYOUTS[drawn["layout"]])
+    assert named and named <= {clip.clip for clip in plan}
 
 
 # --- reference pages ------------------------------------------------------------------------------------------------

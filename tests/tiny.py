@@ -7,7 +7,8 @@ from ruamel.yaml import YAML
 
 TINY = {
     "subjects": ["sub01", "sub02", "sub03"],
-    "synthesize": {"subjects": 3, "clips": 9, "height": 80, "width": 72, "frames": [20, 24]},
+    "synthesize": {"subjects": 3, "clips": 9, "height": 80, "width": 72, "frames": [6, 10]},
+    "interpolation": {"frames": 6},
     "resize": {"size": 64},
     "model": {"pooling": 1},
     "comparators": {"methods": ["lbp_sip", "fdm"]},  # one that reads frames, one that reads flow

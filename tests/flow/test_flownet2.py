@@ -18,6 +18,8 @@ from pipeline.flow.flownet2.estimator import Estimator
 from pipeline.learning import training
 from tests import pretend_gpu
 
+pytestmark = pytest.mark.xdist_group("flownet2 as it is")  # one process makes the 162 million weights
+
 GOLDEN = Path(__file__).parent / "golden" / "flownet2.npz"
 INNER = ("flownetc", "flownets_1", "flownets_2", "flownets_d")
 
@@ -290,20 +292,20 @@ def test_zero_weights_give_no_flow(golden):
     assert (flow == 0).all()
 
 
-@pytest.mark.parametrize("levels", [(0, 0), (255, 255), (0, 255), (255, 0)])
-def test_constant_frames(network, levels):
-    first, second = (torch.full((2, 3, 64, 128), float(level)) for level in levels)
-    assert network(first, second).isfinite().all()
+def test_constant_frames(network):
+    pairs = torch.tensor([(0.0, 0.0), (255.0, 255.0), (0.0, 255.0), (255.0, 0.0)])
+    first, second = (levels[:, None, None, None].expand(-1, 3, 64, 64) for levels in pairs.T)
+    assert network(first, second).isfinite().all(dim=(1, 2, 3)).tolist() == [True] * 4
 
 
 def test_equal_frames(network, golden):
-    frame = to_tensor(golden["frames"][0])
+    frame = to_tensor(golden["frames"][0])[..., :64, :64]
     assert network(frame, frame).isfinite().all()
 
 
 @settings(max_examples=8, deadline=None, derandomize=True)
 @given(
-    st.tuples(st.sampled_from([64, 128]), st.sampled_from([64, 128])).flatmap(
+    st.sampled_from([(64, 64), (64, 128), (128, 64)]).flatmap(
         lambda size: arrays.arrays(np.uint8, (2, 1, *size, 3), fill=st.integers(0, 255))
     )
 )

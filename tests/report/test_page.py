@@ -19,6 +19,8 @@ from pipeline.report.figures import mean_face
 from pipeline.report.published_composite import published
 from tests.report.studies import CLASSES, FRAMES, SIZE, predictions, study, table1
 
+pytestmark = pytest.mark.xdist_group("page")  # one process draws the page that most tests read
+
 
 class Page(HTMLParser):
     """Text, pictures and whatever a browser might fetch."""

@@ -1,5 +1,7 @@
 """Experiments made in a copy of a checkout, in a pipeline of one stage that takes no time."""
 
+import contextlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,17 +23,25 @@ PIPELINE = """stages:
 """
 
 
+@pytest.fixture(scope="module")
+def initialised(tmp_path_factory):
+    """A git checkout with DVC and nothing else."""
+    root = tmp_path_factory.mktemp("initialised")
+    with contextlib.chdir(root):
+        git("init", "--quiet")
+        subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], check=True)
+    return root
+
+
 @pytest.fixture
-def checkout(tmp_path, monkeypatch):
+def checkout(initialised, tmp_path, monkeypatch):
     """A git checkout with uncommitted changes, as the current folder."""
     root = tmp_path / "Prüfung 表"  # which DVC cannot write into its settings
-    root.mkdir()
+    shutil.copytree(initialised, root, symlinks=True)
     monkeypatch.chdir(root)
     for who in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{who}_NAME", "Test")
         monkeypatch.setenv(f"GIT_{who}_EMAIL", "test@example.org")
-    git("init", "--quiet")
-    subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], check=True)
     files = {
         "dvc.yaml": PIPELINE,
         "params.yaml": "seed: 0\n",

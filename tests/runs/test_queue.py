@@ -5,8 +5,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 import traceback
@@ -26,6 +24,7 @@ from pipeline.runs.queue import Job, Shared
 from pipeline.stanet import fold
 from pipeline.storage import clip_store, parts
 from pipeline.storage.digests import sha256
+from tests.forked import Program
 from tests.manifests import part_of
 from tests.tiny import shrink
 
@@ -99,14 +98,8 @@ class Cluster:
 
     def start(self, name, command, *options):
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-        with (self.folder / f"{name}.log").open("w") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "dask", command, "--scheduler-file", str(self.file), *options],
-                cwd=self.folder / name,
-                env=environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        options = "--scheduler-file", str(self.file), *options
+        process = Program(self.folder / name, environment, "dask", command, *options, log=self.folder / f"{name}.log")
         self.processes.append(process)
         return process
 
@@ -116,7 +109,7 @@ class Cluster:
     def stop(self):
         for process in self.processes:
             process.kill()
-            process.wait()
+            process.communicate()
 
 
 def until(condition):

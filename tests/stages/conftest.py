@@ -1,5 +1,7 @@
 """A clone of this repository with a tiny study in it, run once and copied for every test."""
 
+import contextlib
+import importlib
 import os
 import re
 import shutil
@@ -9,7 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from tests.forked import Program
 from tests.tiny import shrink
 
 ROOT = Path(__file__).parents[2]
@@ -55,17 +59,34 @@ class Workspace:
 
     def run(self, *command: str, fails: bool = False) -> str:
         """Run a command to its end; stdout and stderr together."""
-        process = self.start(*command)
+        return self._end(self.start(*command), fails)
+
+    @staticmethod
+    def _end(process: subprocess.Popen | Program, fails: bool) -> str:
         output, _ = process.communicate()
         assert (process.returncode != 0) == fails, output
         return output
 
     def dvc(self, *arguments: str, fails: bool = False) -> str:
-        return self.run(sys.executable, "-m", "dvc", *arguments, fails=fails)
+        """Run a DVC command, and the stages that it runs, in processes that have loaded their packages."""
+        return self._end(self.begin("dvc", *arguments), fails)
+
+    def pipeline(self, *arguments: str, fails: bool = False) -> str:
+        """Run `python -m pipeline` in such a process; the DVC that it calls is an interpreter of its own."""
+        return self._end(self.begin("pipeline", *arguments), fails)
+
+    def begin(self, module: str, *arguments: str) -> Program:
+        """Start `python -m MODULE` in a process that has loaded its packages."""
+        return Program(self.root, self.environment, module, *arguments)
 
     def stage(self, name: str, *arguments: str, fails: bool = False) -> str:
-        """Run a stage's script without DVC."""
-        return self.run("stages/python", "-m", f"stages.{name}", *arguments, fails=fails)
+        """Run a stage's script without DVC, in this process: the code of the checkout, not of its copy."""
+        with contextlib.chdir(self.root):
+            result = CliRunner().invoke(importlib.import_module(f"stages.{name}").main, arguments)
+        assert (result.exit_code != 0) == fails, result.output
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result.output
 
     def edit(self, old: str, new: str, file: str = "params.yaml") -> None:
         path = self.root / file
@@ -92,9 +113,25 @@ def ran(output: str) -> set[str]:
 
 
 @pytest.fixture(scope="session")
-def clean(tmp_path_factory) -> Workspace:
-    """A clone of the working tree with tiny parameters, nothing run yet."""
-    workspace = Workspace(tmp_path_factory.mktemp("clean") / "clone")
+def clean(once) -> Workspace:
+    """A clone of the working tree with tiny parameters, nothing run yet; not to be changed."""
+    return Workspace(once("clean", _clone) / "clone")
+
+
+@pytest.fixture(scope="session")
+def finished(clean, once) -> Workspace:
+    """The tiny study after `dvc repro`, as a person runs it, committed; not to be changed."""
+
+    def run(folder: Path) -> None:
+        workspace = copy_of(clean, folder)
+        workspace.run(sys.executable, "-m", "dvc", "repro")
+        workspace.commit()
+
+    return Workspace(once("finished", run) / "clone")
+
+
+def _clone(folder: Path) -> None:
+    workspace = Workspace(folder / "clone")
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -109,16 +146,6 @@ def clean(tmp_path_factory) -> Workspace:
     shrink(workspace.root / "params.yaml")
     workspace.run("git", "init", "--quiet")
     workspace.commit()
-    return workspace
-
-
-@pytest.fixture(scope="session")
-def finished(clean, tmp_path_factory) -> Workspace:
-    """The tiny study after `dvc repro`, committed; not to be changed."""
-    workspace = copy_of(clean, tmp_path_factory.mktemp("finished"))
-    workspace.dvc("repro")
-    workspace.commit()
-    return workspace
 
 
 @pytest.fixture

@@ -13,17 +13,12 @@ from statsmodels.stats.contingency_tables import mcnemar
 
 from tests.stages.conftest import copy_of
 
+pytestmark = pytest.mark.xdist_group("ablation")  # one process makes what the tests share
+
 ROWS = {"baseline": "baseline", "+SAB": "sab", "+SAB+l1": "sab-l1", "+SAB+TAB+l1": "sab-tab-l1"}
 NAMES = [f"synthetic-{slug}-seed0" for slug in ROWS.values()]
-ABLATE = (sys.executable, "-m", "pipeline", "ablate")
-# In a background job SIGINT is ignored, by everything that is started there; on a terminal it is not.
-INTERRUPTIBLE = (
-    sys.executable,
-    "-c",
-    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])",
-    sys.executable,
-    *ABLATE[1:],
-)
+ABLATE = ("ablate",)
+INTERRUPTED = (sys.executable, "-m", "pipeline", *ABLATE)
 
 
 def made(workspace) -> dict[str, str]:
@@ -52,7 +47,7 @@ def group(workspace) -> int:
 
 def start_until(workspace, reached):
     """Start an ablation and come back as soon as `reached()`."""
-    process = workspace.start(*INTERRUPTIBLE)
+    process = workspace.start(*INTERRUPTED)
     while not reached():
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.1)
@@ -97,12 +92,12 @@ def ablated(finished, tmp_path_factory):
     first = made(workspace)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert "already (process" in workspace.run(*ABLATE, fails=True)  # DVC lives on and has the copy
+    assert "already (process" in workspace.pipeline(*ABLATE, fails=True)  # DVC lives on and has the copy
     os.killpg(group(workspace), signal.SIGKILL)
     process.communicate()
     assert state(workspace) == before
 
-    output = workspace.run(*ABLATE, "--csv", "table.csv", "--md", "table.md", "--html", "table.html")
+    output = workspace.pipeline(*ABLATE, "--csv", "table.csv", "--md", "table.md", "--html", "table.html")
     files = {name: (workspace.root / name).read_text() for name in ("table.csv", "table.md", "table.html")}
     for name in files:
         (workspace.root / name).unlink()
@@ -132,7 +127,7 @@ def test_four_experiments_are_there_and_differ_by_what_they_should(ablated):
         text = workspace.run("git", "show", f"{made(workspace)[name]}:params.yaml")
         assert f"spatial_attention: {spatial}\n" in text and f"temporal_attention: {temporal}\n" in text
         assert f"\nlambda: {weight} " in text and "weights: weights/mine " in text
-    assert NAMES[0] in workspace.dvc("exp", "show", "--csv")
+    assert NAMES[0] in workspace.dvc("exp", "show", "--only-changed", "--csv")
     assert "accuracy" in workspace.dvc("metrics", "diff", "--all", NAMES[0], NAMES[3])
 
 
@@ -159,7 +154,7 @@ def test_the_table_is_what_the_predictions_of_the_experiments_give(ablated):
 def test_finished_experiments_are_taken_as_they_are(ablated):
     workspace, output, _ = ablated
     before = made(workspace), state(workspace)
-    assert workspace.run(*ABLATE) == output
+    assert workspace.pipeline(*ABLATE, "--seeds", "1") == output
     assert (made(workspace), state(workspace)) == before
 
 
@@ -169,7 +164,7 @@ def test_an_experiment_made_with_something_else_is_never_taken_for_this_one(abla
     workspace.edit("epochs: 2 ", "epochs: 3 ")
     with (workspace.root / "pipeline/evaluation/loso.py").open("a") as stream:
         stream.write("# changed\n")
-    output = workspace.run(*ABLATE, fails=True)
+    output = workspace.pipeline(*ABLATE, fails=True)
     assert "synthetic-baseline-seed0: another pipeline/evaluation/loso.py; train.epochs was 2, would be 3" in output
     assert f"dvc exp remove {' '.join(NAMES)}" in output and "Traceback" not in output
     assert made(workspace) == before
@@ -178,7 +173,7 @@ def test_an_experiment_made_with_something_else_is_never_taken_for_this_one(abla
     workspace.edit("epochs: 3 ", "epochs: 2 ")
     workspace.commit()
     shutil.rmtree(workspace.root / "inspect")
-    assert "of 9" in workspace.run(*ABLATE)
+    assert "of 9" in workspace.pipeline(*ABLATE)
     assert not trained(workspace)
     assert sorted(made(workspace)) == sorted(NAMES)
 
@@ -190,7 +185,7 @@ def test_a_failing_fold_names_its_experiment_and_the_log(workspace):
         "pipeline/learning/training.py",
     )
     before = state(workspace)
-    output = workspace.run(*ABLATE, fails=True)
+    output = workspace.pipeline(*ABLATE, fails=True)
     log = "inspect/synthetic/ablation/training.log"
     assert (
         "12 of 12 folds failed: " in output and "synthetic-baseline-seed0 sub01" in output and f"is in {log}" in output
@@ -203,7 +198,7 @@ def test_a_failing_fold_names_its_experiment_and_the_log(workspace):
 def test_a_failure_before_training_is_named_with_its_log(workspace):
     workspace.edit("- sub03\n", "- sub07\n")
     before = state(workspace)
-    output = workspace.run(*ABLATE, fails=True)
+    output = workspace.pipeline(*ABLATE, fails=True)
     log = "inspect/synthetic/ablation/preparation.log"
     assert f"the stages before training failed; all of what they said is in {log}" in output
     assert "in params.yaml: sub01, sub02, sub07" in output and "Traceback" not in output
@@ -211,16 +206,16 @@ def test_a_failure_before_training_is_named_with_its_log(workspace):
 
 
 def test_what_cannot_work_is_said_at_once(workspace, tmp_path):
-    output = workspace.run(*ABLATE, "--csv", "nowhere/table.csv", fails=True)
+    output = workspace.pipeline(*ABLATE, "--csv", "nowhere/table.csv", fails=True)
     assert "nowhere/table.csv" in output and "no folder" in output
-    output = workspace.run(*ABLATE, "--csv", "/proc/table.csv", fails=True)
+    output = workspace.pipeline(*ABLATE, "--csv", "/proc/table.csv", fails=True)
     assert "Error: /proc/table.csv: expected a folder that can be written to" in output
-    output = workspace.run(*ABLATE, "--scheduler", "", fails=True)
+    output = workspace.pipeline(*ABLATE, "--scheduler", "", fails=True)
     assert "Error: expected a Dask scheduler" in output
     workspace.edit("raw: data/raw/synthetic", f"raw: {tmp_path / 'gone'}")
-    assert f"found nothing at {tmp_path / 'gone'}" in workspace.run(*ABLATE, fails=True)
+    assert f"found nothing at {tmp_path / 'gone'}" in workspace.pipeline(*ABLATE, fails=True)
     workspace.edit("lambda: 1e-08", "lambda: 0")
-    assert "lambda is 0" in workspace.run(*ABLATE, fails=True)
+    assert "lambda is 0" in workspace.pipeline(*ABLATE, fails=True)
     shutil.rmtree(workspace.root / ".git")
     workspace.edit("lambda: 0", "lambda: 1e-08")
-    assert "expected a git checkout with at least one commit" in workspace.run(*ABLATE, fails=True)
+    assert "expected a git checkout with at least one commit" in workspace.pipeline(*ABLATE, fails=True)

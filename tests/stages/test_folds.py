@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 
 import pytest
 
@@ -10,7 +9,7 @@ from tests.stages.conftest import Workspace, copy_of, ran
 from tests.tiny import TINY
 
 SUBJECTS = TINY["subjects"]
-FOLDS = (sys.executable, "-m", "pipeline", "folds", "--workers", "2")
+FOLDS = ("folds", "--workers", "2")
 
 
 def state(workspace: Workspace) -> dict[str, bytes | int]:
@@ -37,7 +36,7 @@ def unfinished(workspace) -> Workspace:
 
 def at_work(workspace: Workspace):
     """Start `folds` and give its process as soon as one fold is finished and others are not."""
-    process = workspace.start(*FOLDS[:-1], "1")
+    process = workspace.begin("pipeline", *FOLDS[:-1], "1")
     lines = []
     for line in process.stdout:
         lines.append(line)
@@ -48,7 +47,7 @@ def at_work(workspace: Workspace):
 
 def test_what_is_left_is_what_dvc_repro_leaves(clean, finished, tmp_path):
     workspace = copy_of(clean, tmp_path)
-    output = workspace.run(*FOLDS)
+    output = workspace.pipeline(*FOLDS)
     assert "synthetic: 3 of 3 folds to train" in output and finished_folds(output) == 3
     assert not [stage for stage in ran(output) if stage.startswith("train")]
     assert workspace.outputs() == finished.outputs()
@@ -64,14 +63,14 @@ def test_what_is_left_is_what_dvc_repro_leaves(clean, finished, tmp_path):
 
 
 def test_folds_that_dvc_knows_are_not_trained(workspace):
-    output = workspace.run(*FOLDS)
+    output = workspace.pipeline(*FOLDS)
     assert "synthetic: 0 of 3 folds to train" in output and not ran(output)
     workspace.edit("lambda: 1e-08", "lambda: 1e-07")
-    workspace.run(*FOLDS)
+    workspace.pipeline(*FOLDS)
     for folder in ("models", "results"):  # neither in place nor in dvc.lock, but in the run cache
         workspace.run("rm", "-r", folder)
     workspace.edit("lambda: 1e-07", "lambda: 1e-08")
-    assert "synthetic: 0 of 3 folds to train" in workspace.run(*FOLDS)
+    assert "synthetic: 0 of 3 folds to train" in workspace.pipeline(*FOLDS)
     assert (workspace.root / "models/synthetic/sub01.pt").exists()
 
 
@@ -82,7 +81,7 @@ def test_a_fold_whose_model_is_lost_is_trained_again(workspace):
     entry = workspace.read("dvc.lock").decode().split("models/synthetic/sub02.pt\n")[1]
     md5 = entry.split("md5: ")[1][:32]
     (workspace.root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
-    output = workspace.run(*FOLDS)
+    output = workspace.pipeline(*FOLDS)
     assert "synthetic: 1 of 3 folds to train" in output and finished_folds(output) == 1
     assert workspace.outputs() == before
 
@@ -129,12 +128,12 @@ def test_a_change_in_the_meantime_is_no_excuse_for_a_wrong_entry(unfinished):
 
 def test_all_variants_are_one_queue_and_their_experiments_train_nothing(workspace):
     before, lock = workspace.outputs(), workspace.read("dvc.lock")
-    output = workspace.run(*FOLDS, "--variants")
+    output = workspace.pipeline(*FOLDS, "--variants")
     # The fourth variant is the study itself.
     assert "synthetic: 9 folds of 4 experiments to train" in output and finished_folds(output) == 9
     assert workspace.outputs() == before and workspace.read("dvc.lock") == lock
     assert workspace.run("git", "status", "--porcelain") == ""
-    assert "0 folds of 4 experiments to train" in workspace.run(*FOLDS, "--variants")
+    assert "0 folds of 4 experiments to train" in workspace.pipeline(*FOLDS, "--variants")
     for changes in (
         ["lambda=0", "model.spatial_attention=false", "model.temporal_attention=false"],
         ["lambda=0", "model.spatial_attention=true", "model.temporal_attention=false"],
@@ -150,7 +149,7 @@ def test_a_fold_that_fails_is_reported_and_does_not_stop_the_others(unfinished):
         '    if subject == "sub02":\n        raise RuntimeError("broken on purpose")\n    training.fix_arithmetic(',
         "pipeline/stanet/fold.py",
     )
-    output = unfinished.run(*FOLDS, fails=True)
+    output = unfinished.pipeline(*FOLDS, fails=True)
     assert "sub02 failed:\nTraceback" in output and "RuntimeError: broken on purpose" in output
     assert "1 of 3 folds failed: sub02. The others are kept" in output and finished_folds(output) == 2
     output = unfinished.dvc("repro", "--keep-going", fails=True)
@@ -158,10 +157,10 @@ def test_a_fold_that_fails_is_reported_and_does_not_stop_the_others(unfinished):
 
 
 def test_bad_input_is_one_clear_error(workspace):
-    output = workspace.run(*FOLDS, "--scheduler", "tcp://127.0.0.1:9", fails=True)
+    output = workspace.pipeline(*FOLDS, "--scheduler", "tcp://127.0.0.1:9", fails=True)
     assert "found both" in output and "Traceback" not in output
-    assert "--seeds is for --variants" in workspace.run(*FOLDS, "--seeds", "2", fails=True)
-    assert "0 is not in the range" in workspace.run(*FOLDS[:-1], "0", fails=True)
+    assert "--seeds is for --variants" in workspace.pipeline(*FOLDS, "--seeds", "2", fails=True)
+    assert "0 is not in the range" in workspace.pipeline(*FOLDS[:-1], "0", fails=True)
     workspace.edit("seed: 0 ", "seed: x ")
-    output = workspace.run(*FOLDS, fails=True)
+    output = workspace.pipeline(*FOLDS, fails=True)
     assert "params.yaml: 1 wrong" in output and "Traceback" not in output

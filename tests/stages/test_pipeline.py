@@ -51,12 +51,12 @@ def test_the_files_are_those_of_the_contract(finished):
     assert all((finished.root / "data/raw/synthetic" / folder).is_dir() for folder in clips["frames"])
     with h5py.File(data / "interpolated.h5") as file:
         for clip in clips["clip"]:
-            assert file[clip].shape == (20, 80, 72, 3) and file[clip].dtype == np.uint8
+            assert file[clip].shape == (6, 80, 72, 3) and file[clip].dtype == np.uint8
     with h5py.File(data / "resized.h5") as file:
-        assert file["frames"].shape == (9, 20, 64, 64, 3) and file["frames"].dtype == np.uint8
+        assert file["frames"].shape == (9, 6, 64, 64, 3) and file["frames"].dtype == np.uint8
         assert list(file["clip"].asstr()[:]) == list(clips["clip"])
     with h5py.File(data / "flow.h5") as file:
-        assert file["flow"].shape == (9, 19, 2, 64, 64) and file["flow"].dtype == np.float16
+        assert file["flow"].shape == (9, 5, 2, 64, 64) and file["flow"].dtype == np.float16
         assert list(file["clip"].asstr()[:]) == list(clips["clip"])
         assert file["flow"].attrs["method"] == "dis"
     columns = ["clip", "subject", "label", "predicted", *(f"p_{name}" for name in CLASSES)]
@@ -136,7 +136,8 @@ def test_flow_that_was_kept_under_other_settings_is_not_used(workspace):
 
 def test_two_clones_give_the_same_bytes(clean, finished, tmp_path):
     other = copy_of(clean, tmp_path)
-    assert ran(other.dvc("repro")) == ALL
+    # Interpreters of their own, in which Python's hashes have other seeds.
+    assert ran(other.run(sys.executable, "-m", "dvc", "repro")) == ALL
     assert other.outputs() == finished.outputs()
 
 
@@ -321,7 +322,7 @@ def forget(workspace, stage):
 
 def killed_in_the_middle(workspace, stage):
     """Kill DVC and its stage with SIGKILL as soon as the stage is at work."""
-    process = workspace.start(sys.executable, "-m", "dvc", "repro", "--single-item", "--force", stage)
+    process = workspace.begin("dvc", "repro", "--single-item", "--force", stage)
     partial = workspace.root / ".partial"
     while process.poll() is None:
         if partial.exists() and any(partial.iterdir()):

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import cv2
@@ -139,20 +138,19 @@ def test_the_square_of_a_face_cuts_the_frames_as_in_the_stage(changed, tmp_path)
 
 def test_the_command_prints_writes_and_is_quiet_elsewhere(study, tmp_path):
     row = first(study)
-    command = [sys.executable, "-m", "pipeline", "predict", row.clip]
-    output = study.run(*command)  # stderr included: no progress bar outside of a terminal
+    output = study.pipeline("predict", row.clip)  # stderr included: no progress bar outside of a terminal
     found = prediction.predict(row.clip)
     picture = f"inspect/synthetic/predictions/{row.clip.replace('/', '_')}.png"
     assert output == prediction.as_text(found)
     assert f": {found.predicted} (annotated: {row.label})" in output and f"Picture: {picture}" in output
     assert f"the network trained without {row.subject}" in output
     assert cv2.imread(picture).shape[1] > 1000
-    facts = json.loads(study.run(*command, "--json", "--picture", str(tmp_path / "here.png")))
+    facts = json.loads(study.pipeline("predict", row.clip, "--json", "--picture", str(tmp_path / "here.png")))
     assert facts["class"] == found.predicted and facts["probabilities"] == found.probabilities
     assert facts["models"] == [f"models/synthetic/{row.subject}.pt"] and facts["label"] == row.label
     assert (facts["onset"], facts["offset"]) == (row.onset, row.offset)
     assert [path.name for path in tmp_path.iterdir()] == ["here.png"]
-    output = study.run(sys.executable, "-m", "pipeline", "predict", "nowhere", fails=True)
+    output = study.pipeline("predict", "nowhere", fails=True)
     assert (
         output.startswith("Error: nowhere: expected a folder of frames, a video file, or the id")
         and output.count("\n") == 1
@@ -164,10 +162,10 @@ def test_what_makes_a_prediction_worth_less_is_said(study, tmp_path):
     other = Path(f"models/synthetic/{next(subject for subject in SUBJECTS if subject != row.subject)}.pt")
     assert f"was trained on clips of {row.subject}" in prediction.as_text(prediction.predict(row.clip, model=other))
     short = prediction.predict(
-        str(elsewhere(study, row, tmp_path / "new")), offset=row.onset + 3, picture=tmp_path / "new.png"
+        str(elsewhere(study, row, tmp_path / "new")), offset=row.onset + 1, picture=tmp_path / "new.png"
     )
     [note] = short.notes
-    assert "the clip has 4 frames, those of synthetic" in note
+    assert "the clip has 2 frames, those of synthetic" in note
     assert not prediction.predict(row.clip).notes
 
 
@@ -220,7 +218,7 @@ def test_without_networks_nothing_is_predicted(changed, tmp_path):
     rewrite(models / "sub02.pt", frames=30)
     with pytest.raises(InputError, match=r"other frames in .*sub02\.pt than in .*sub01\.pt"):
         prediction.predict(folder)
-    rewrite(models / "sub02.pt", frames=20, state_dict={})
+    rewrite(models / "sub02.pt", frames=6, state_dict={})
     with pytest.raises(InputError, match=r"sub02\.pt: expected a trained network, found the empty file"):
         prediction.predict(folder)
     (models / "sub02.pt").write_bytes(b"no network")

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import cv2
@@ -16,6 +15,8 @@ from ruamel.yaml import YAML
 from pipeline.frames import frame_files
 from tests import official
 from tests.stages.conftest import Workspace, copy_of, ran
+
+pytestmark = pytest.mark.xdist_group("real datasets")  # one process makes what the tests share
 
 SIZES = {"clips": 6, "subjects": 2, "height": 80, "width": 72, "frames": (5, 8)}
 FRAMES = 3
@@ -54,7 +55,7 @@ def raw(tmp_path_factory):
 
 
 def use(workspace: Workspace, *arguments: str, fails: bool = False) -> str:
-    return workspace.run(sys.executable, "-m", "pipeline", "use", *arguments, fails=fails)
+    return workspace.pipeline("use", *arguments, fails=fails)
 
 
 def hasten(workspace: Workspace) -> None:
@@ -132,7 +133,7 @@ def test_experiments_in_a_folder_of_their_own_find_the_raw_data(studied, tmp_pat
     target = "interpolate@smic"  # the last stage that reads raw data
     assert ran(workspace.dvc("exp", "run", "--temp", "-S", "interpolation.frames=4", target)) == {target}
     workspace.dvc("exp", "run", "--queue", "--name", "queued", "-S", "interpolation.frames=5", target)
-    assert ran(workspace.dvc("exp", "run", "--run-all")) == {target}
+    assert ran(workspace.dvc("exp", "run", "--run-all", "--jobs", "2")) == {target}
     assert "queued" in workspace.dvc("exp", "list")
 
 

@@ -18,7 +18,7 @@ def longer(workspace):
 def killed_after_an_epoch(workspace):
     """Start the fold and kill it as soon as an epoch is kept."""
     kept = workspace.root / ".resume" / "train@synthetic-sub01"
-    process = workspace.start("stages/python", "-m", "stages.train", "sub01")
+    process = workspace.begin("stages.train", "sub01")
     while not list(kept.glob("*/*.part")):
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.005)
