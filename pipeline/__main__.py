@@ -37,8 +37,22 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands)
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """What is done by hand beside `dvc repro`."""
+    from pipeline.runs import recovery
+
+    context.obj = recovery.recover()
+    for sentence in context.obj:
+        click.echo(sentence, err=True)
+
+
+@main.command()
+@click.pass_obj
+def recover(mended: list[str]) -> None:
+    """Mend what an interrupted DVC has damaged: dvc.lock and .dvc/tmp/rwlock. Every other command does so, too."""
+    if not mended:
+        click.echo("dvc.lock and DVC's rwlock are whole")
 
 
 @main.command()

@@ -1,6 +1,7 @@
 """What every stage has in common: a command whose errors are one clear message, and one kind of progress bar."""
 
 import functools
+import os
 from collections.abc import Callable, Iterable, Sized
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ from tqdm import tqdm
 
 from pipeline.errors import InputError
 from pipeline.params import Params
+from pipeline.runs import dvc_lock
 
 T = TypeVar("T")
 
@@ -19,6 +21,8 @@ def stage(function: Callable[..., None]) -> click.Command:
     @functools.wraps(function)
     def run(*args: object, **options: object) -> None:
         try:
+            if "DVC_STAGE" in os.environ:  # DVC has written all that came before this stage
+                dvc_lock.keep()
             function(*args, **options)
         except InputError as error:
             raise click.ClickException(str(error)) from error
