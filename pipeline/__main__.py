@@ -56,6 +56,38 @@ def recover(mended: list[str]) -> None:
 
 
 @main.command()
+@click.option("--remove", is_flag=True, help="Remove what is damaged, so that it can be made or fetched again.")
+def verify(remove: bool) -> None:
+    """Compare every object that dvc.lock names with its hash, and the files of the workspace, too."""
+    from collections.abc import Iterable
+
+    from tqdm import tqdm
+
+    from pipeline.runs import integrity
+
+    def bar(files: Iterable[integrity.File]) -> Iterable[integrity.File]:
+        return tqdm(files, desc="verify", unit="file", disable=None)
+
+    found = integrity.verify(bar)
+    click.echo(f"{found.objects} objects in DVC's cache, {found.bytes / 1e6:,.0f} MB read")
+    if found.missing:
+        named = ", ".join(sorted({file.stage for file in found.missing}))
+        click.echo(f"{len(found.missing)} are not there; `dvc repro` makes, or `dvc pull` fetches, those of {named}")
+    if not found.damaged:
+        click.echo("None is damaged")
+        return
+    listed = "\n".join(f"  {integrity.advice(one, remove)}" for one in found.damaged)
+    if remove:
+        integrity.remove(found.damaged)
+        click.echo(f"{len(found.damaged)} were damaged and are removed:\n{listed}")
+        return
+    raise InputError(
+        f"{len(found.damaged)} are damaged:\n{listed}\nRemove them with `python -m pipeline verify --remove`. What "
+        "belongs to another study needs that study in params.yaml to be made again"
+    )
+
+
+@main.command()
 @click.argument("file", type=click.Path(path_type=Path))
 def weights(file: Path) -> None:
     """Say what is in a file of FlowNet 2.0 weights, and whether the network sees motion with it."""

@@ -40,6 +40,27 @@ class Version(NamedTuple):
     """When the file had this content, in seconds since the epoch."""
 
 
+class Output(NamedTuple):
+    """A file or folder that a stage wrote."""
+
+    stage: str
+    path: str
+    """Relative to the checkout."""
+    md5: str
+    """Of its content; for a folder of the list of its files, with `.dir`."""
+
+
+def outputs() -> list[Output]:
+    """What dvc.lock names, of all datasets; nothing without the file. Read from its form alone, in milliseconds."""
+    if not paths.LOCK.is_file():
+        return []
+    found = []
+    for stage, entry in _entries(paths.LOCK.read_text(encoding="utf-8", errors="replace")):
+        outs = entry.partition("\n    outs:\n")[2]
+        found += [Output(stage, path.strip("'\""), digest) for path, digest in _OUT.findall(outs)]
+    return found
+
+
 def keep() -> None:
     """Keep a copy of dvc.lock, if there is a new version and it is whole.
 
@@ -102,8 +123,10 @@ def mend() -> str:
     damaged = paths.LOCK.read_bytes()
     versions = sorted([*filter(None, [_kept()]), *_of_git()], key=lambda version: version.time, reverse=True)
     intact = dict(_intact(damaged))
-    document = _yaml().load(versions[0].text) if versions else {"schema": "2.0", "stages": {}}
-    stages = document["stages"]
+    document: dict[str, Any] = {"schema": "2.0", "stages": {}}
+    if versions:
+        document = _yaml().load(versions[0].text)
+    stages: dict[str, Any] = document["stages"]
     stages.update(intact)
     counts = [f"{len(intact)} of the file itself"]
     for version in versions:
@@ -116,7 +139,8 @@ def mend() -> str:
     _yaml().dump(document, text)
     _write(paths.damaged_lock(), damaged)
     _write(paths.LOCK, text.getvalue().encode())
-    return f"{paths.LOCK} is whole again with {len(stages)} entries: {', '.join(counts)}. What it held: {paths.damaged_lock()}"
+    found = ", ".join(counts)
+    return f"{paths.LOCK} is whole again with {len(stages)} entries: {found}. What it held: {paths.damaged_lock()}"
 
 
 def _fault_of_content(content: bytes) -> str | None:

@@ -76,18 +76,21 @@ def _is_rwlock(content: bytes) -> bool:
 def _living(content: bytes, written: float) -> list[int]:
     """Processes that may have an entry in a damaged rwlock: those that are still named in it, and every DVC here."""
     named = {int(number) for number in re.findall(rb'"pid": (\d{1,9})\b', content)}
-    here = Path.cwd()
     found = []
     for process in psutil.process_iter():
         try:
-            if (process.pid in named and process.create_time() <= written) or (
-                any(Path(word).name == "dvc" for word in process.cmdline()[:4])
-                and (Path(process.cwd()).is_relative_to(here))
-            ):  # not another one under an old number
+            is_named = process.pid in named and process.create_time() <= written  # not another one under an old number
+            if is_named or _is_dvc_here(process):
                 found.append(process.pid)
         except (psutil.Error, OSError):
             continue  # it ended meanwhile, or is somebody else's
     return found
+
+
+def _is_dvc_here(process: psutil.Process) -> bool:
+    return any(Path(word).name == "dvc" for word in process.cmdline()[:4]) and (
+        Path(process.cwd()).is_relative_to(Path.cwd())
+    )
 
 
 @contextmanager

@@ -181,7 +181,7 @@ def test_every_command_recovers_and_says_so(checkout):
 def test_a_folder_without_dvc_is_left_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     LOCK.write_text("x")
-    assert recovery.recover() == [] and os.listdir() == ["dvc.lock"]
+    assert recovery.recover() == [] and list(tmp_path.iterdir()) == [tmp_path / "dvc.lock"]
 
 
 # --- rwlock ---------------------------------------------------------------------------------------------------------
