@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from pipeline.errors import InputError
 from pipeline.learning.checkpoint import Checkpoint
@@ -45,15 +45,14 @@ def load(path: Path) -> TrainedSTANet:
 
 def _check_sizes(checkpoint: Checkpoint) -> None:
     """Raise ValueError for a size that params.yaml may not have: an enormous network would be built before it fails."""
-    model: dict[str, Any] = checkpoint.params["model"]
-    rules = TypeAdapter(Model).json_schema()["properties"]
-    for name, value in model.items():
-        largest = rules.get(name, {}).get("maximum")
-        if largest is not None and (type(value) is not int or not 1 <= value <= largest):
-            raise ValueError(f"model.{name} {value!r:.80}")
-    try:
-        Interpolation(frames=checkpoint.frames)
-        Resize(size=checkpoint.size)
-    except ValidationError as error:
-        [details] = error.errors()
-        raise ValueError(f"{details['loc'][0]} {details['input']!r:.80}: {details['msg']}") from None
+    sizes = (
+        (Model, checkpoint.params["model"]),
+        (Interpolation, {"frames": checkpoint.frames}),
+        (Resize, {"size": checkpoint.size}),
+    )
+    for section, values in sizes:
+        rules = TypeAdapter[Any](section).json_schema()["properties"]
+        for name, value in values.items():
+            largest = rules.get(name, {}).get("maximum")
+            if largest is not None and (type(value) is not int or not 1 <= value <= largest):
+                raise ValueError(f"{name}: {value!r:.80} is not among 1 to {largest}")
