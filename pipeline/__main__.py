@@ -12,7 +12,7 @@ import click
 
 from pipeline.errors import InputError
 
-_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_UNUSABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP}
 
 
 class _Commands(click.Group):
@@ -24,9 +24,9 @@ class _Commands(click.Group):
         except InputError as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
-            if error.errno not in _FORBIDDEN or error.filename is None:
+            if error.errno not in _UNUSABLE or error.filename is None:
                 raise
-            raise click.ClickException(f"{error.filename}: {error.strerror}") from error
+            raise click.ClickException(f"{_short(error.filename)}: {error.strerror}") from error
         except ModuleNotFoundError as error:
             if error.name is None or error.name.startswith("pipeline"):
                 raise
@@ -34,6 +34,11 @@ class _Commands(click.Group):
                 f"expected the environment of this project, but {sys.executable} has no {error.name}. Activate it: "
                 ". .venv/bin/activate (`make repro` sets it up)"
             ) from error
+
+
+def _short(name: object) -> str:
+    text = str(name)
+    return text if len(text) < 200 else f"{text[:100]}... ({len(text)} characters)"
 
 
 @click.group(cls=_Commands)

@@ -137,6 +137,8 @@ def _name_fault(sample: Sample) -> str:
             )
         if len(name.encode()) > _LONGEST[kind]:
             return f"{kind} {name[:40]}... has {len(name.encode())} bytes, at most {_LONGEST[kind]} can be used"
+        if any(len(part.encode()) > 255 for part in Path(name).parts):
+            return f"{kind} {name[:40]}... has a part of more than 255 bytes, which is no name of a folder"
         if kind != "frames" and name.startswith(_FORMULA):
             return f"{kind} {name!r} begins like a formula ({', '.join(_FORMULA)}): a spreadsheet would compute it"
     return ""

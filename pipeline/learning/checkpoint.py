@@ -59,6 +59,8 @@ class Checkpoint:
             raise InputError(
                 f"{path}: expected a trained network, found no such file. Run `dvc repro`, which trains it."
             )
+        if not path.is_file():
+            raise _foreign(path, "something that is no file")
         try:
             stored = path.read_bytes()
             damaged = zipfile.ZipFile(io.BytesIO(stored)).testzip()

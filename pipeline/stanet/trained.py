@@ -34,7 +34,7 @@ def load(path: Path) -> TrainedSTANet:
         _check_sizes(checkpoint)
         network = STANet(len(checkpoint.classes), **checkpoint.params["model"])
         network.load_state_dict(checkpoint.state_dict)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         found = " ".join(f"{type(error).__name__}: {error}".split())  # PyTorch's are of several lines
         raise InputError(
             f"{path}: expected a STANet of this version of the code, found one that does not fit ({found}). "
