@@ -25,7 +25,7 @@ from pipeline.storage.outputs import NO_ROOM
 _ENTRY = re.compile(r"^  (?=[^\s-])", re.MULTILINE)
 """Where the entry of a stage begins, in the form in which DVC writes the file."""
 _OUT = re.compile(
-    r"^    - path: .*\n      hash: md5\n      md5: '?[0-9a-f]{32}(?:\.dir)?'?\n      size: \d+\n", re.MULTILINE
+    r"^    - path: (.*)\n      hash: md5\n      md5: '?([0-9a-f]{32}(?:\.dir)?)'?\n      size: \d+\n", re.MULTILINE
 )
 _CONFLICT = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
 
