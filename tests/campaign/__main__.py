@@ -28,6 +28,7 @@ def main() -> int:
     parser.add_argument("kinds", nargs="+", choices=["inputs", *KINDS])
     parser.add_argument("--seed", type=int, default=0, help="of everything that is drawn at random")
     parser.add_argument("--count", type=int, default=10, help="attacks of each kind; `inputs` has a fixed list")
+    parser.add_argument("--folder", type=Path, help="where the study is made; one that is there is used again")
     given = parser.parse_args()
     outcome, begin = Outcome(), time.monotonic()
     try:
@@ -35,7 +36,7 @@ def main() -> int:
             inputs.run(outcome)
         if wanted := [kind for kind in given.kinds if kind != "inputs"]:
             with tempfile.TemporaryDirectory() as folder:
-                study = Study(Path(folder))
+                study = Study((given.folder or Path(folder)).absolute())
                 for kind in wanted:
                     KINDS[kind](study, random.Random(f"{given.seed} {kind}"), given.count, outcome)
     finally:

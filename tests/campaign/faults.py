@@ -15,10 +15,9 @@ DVC = sys.executable, "-m", "dvc"
 
 def kills(study: Study, rng: random.Random, count: int, outcome: Outcome) -> None:
     """`dvc repro` is killed while a stage has to be made again; then `make repro` alone must give the same bytes."""
-    stages = [name for name in study.entries if name.split("@")[-1].startswith("synth")]
     for _ in range(count):
         workspace = study.copy("attacked")
-        stage = rng.choice(stages)
+        stage = rng.choice(study.active)
         forget(workspace, stage)
         how = killed(workspace, rng, 7, *DVC, "repro", "--single-item", "--force", stage)
         outcome.add("kills of a stage", f"{stage}, {how}", _after(study, workspace))
@@ -26,7 +25,7 @@ def kills(study: Study, rng: random.Random, count: int, outcome: Outcome) -> Non
 
 def fold_kills(study: Study, rng: random.Random, count: int, outcome: Outcome) -> None:
     """`folds` is killed; a second run must give the same bytes."""
-    trained = [name for name in study.entries if name.startswith("train@synthetic")]
+    trained = [name for name in study.active if name.startswith("train@")]
     for _ in range(count):
         workspace = study.copy("attacked")
         forget(workspace, *trained)
@@ -56,16 +55,15 @@ def ablation_kills(study: Study, rng: random.Random, count: int, outcome: Outcom
 
 def signals(study: Study, rng: random.Random, count: int, outcome: Outcome) -> None:
     """DVC gets a signal in the middle of writing dvc.lock or its rwlock; `make repro` alone must go on."""
-    stages = list(study.entries)
     for number in range(count):
         workspace = study.copy("attacked")
         what = "rwlock" if number % 3 == 2 else "lock"
         name = rng.choice(["SIGKILL", "SIGTERM", "SIGINT"])
         nth, share = rng.randint(1, 6), rng.choice([0.0, 1.0, *(rng.random() for _ in range(6))])
         if rng.random() < 0.5:  # stages are made again: each keeps what came before it
-            forget(workspace, rng.choice([stage for stage in stages if "synthetic" in stage]))
+            forget(workspace, rng.choice(study.active))
         lock = workspace.root / "dvc.lock"
-        lock.write_text(_without(lock.read_text(), rng))
+        lock.write_text(_without(lock.read_text(), [name for name in study.active if rng.random() < 0.5]))
         shutil.rmtree(workspace.root / "results")
         aim = ("-m", "tests.campaign.aimed_dvc", what, str(nth), f"{share:.3f}", name)
         code, _ = attempt(workspace, sys.executable, *aim, "repro")
@@ -164,13 +162,13 @@ def _flip(path: Path, rng: random.Random) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def _without(text: str, rng: random.Random) -> str:
-    """dvc.lock without some entries of the active study, which DVC then writes again."""
+def _without(text: str, stages: list[str]) -> str:
+    """dvc.lock without the entries of some stages, which DVC then writes again."""
     head, *blocks = text.split("\n  ")
     kept, dropping = [head], False
     for block in blocks:
         if block[:1] not in (" ", "-"):
-            dropping = "@synthetic" in block.split("\n")[0] and rng.random() < 0.5
+            dropping = block.partition(":")[0] in stages
         if not dropping:
             kept.append(block)
     return "\n  ".join(kept).rstrip("\n") + "\n"

@@ -21,10 +21,17 @@ _LIMIT = 600  # seconds for a command
 
 
 class Study:
-    """A finished tiny study, and copies of it to attack."""
+    """A finished tiny study, and copies of it to attack.
+
+    `outputs` has the bytes of its files, `entries` what its dvc.lock says, `active` the names of its stages.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        if (folder / "finished/clone/.git").exists():  # of an earlier campaign
+            self.finished = Workspace(folder / "finished/clone")
+            self._remember()
+            return
         self.clean = Workspace(folder / "clean")
         listed = subprocess.run(
             ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -46,8 +53,7 @@ class Study:
         make(self.finished)
         self._add_others()
         self.finished.commit()
-        self.outputs = self.finished.outputs()
-        self.entries = entries(self.finished)
+        self._remember()
 
     def copy(self, name: str) -> Workspace:
         """A finished study to attack."""
@@ -63,6 +69,15 @@ class Study:
         now = entries(workspace)
         lost = [name for name in self.entries if now.get(name) != self.entries[name]]
         return f"other entries in dvc.lock: {', '.join(lost)}" if lost else None
+
+    def _remember(self) -> None:
+        self.outputs = self.finished.outputs()
+        self.entries = entries(self.finished)
+        self.active = [
+            name
+            for name, entry in self.entries.items()
+            if name not in OTHERS and all((self.finished.root / out["path"]).exists() for out in entry["outs"])
+        ]
 
     def _add_others(self) -> None:
         """Give dvc.lock entries of other datasets, in front and between."""
