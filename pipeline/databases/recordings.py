@@ -135,6 +135,8 @@ def _name_fault(sample: Sample) -> str:
                 f"{kind} {name[:80]!r} has a character that cannot be seen, U+{ord(odd[0]):04X} "
                 f"{unicodedata.name(odd[0], '')}".rstrip()
             )
+        if kind == "clip" and {"", ".", ".."} & set(name.split("/")):
+            return f"clip {name!r} has a part that is no name, but leads to another folder"
         if len(name.encode()) > _LONGEST[kind]:
             return f"{kind} {name[:40]}... has {len(name.encode())} bytes, at most {_LONGEST[kind]} can be used"
         if any(len(part.encode()) > 255 for part in Path(name).parts):

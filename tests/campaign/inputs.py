@@ -244,6 +244,7 @@ _ROWS: dict[str, tuple[tuple[Any, str], ...]] = {
         ("=a", "expected an id"),
         ("$(x)", "expected an id"),
         ("a;b", "expected an id"),
+        ("p1/../a", "expected an id"),
     ),
     "subject": (
         ("", "expected a subject"),
