@@ -30,7 +30,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=10, help="attacks of each kind; `inputs` has a fixed list")
     parser.add_argument("--folder", type=Path, help="where the study is made; one that is there is used again")
     given = parser.parse_args()
-    outcome, begin = Outcome(), time.monotonic()
+    outcome, begin = Outcome(each=given.kinds != ["inputs"]), time.monotonic()
     try:
         if "inputs" in given.kinds:
             inputs.run(outcome)

@@ -60,7 +60,7 @@ def signals(study: Study, rng: random.Random, count: int, outcome: Outcome) -> N
         what = "rwlock" if number % 3 == 2 else "lock"
         name = rng.choice(["SIGKILL", "SIGTERM", "SIGINT"])
         nth, share = rng.randint(1, 6), rng.choice([0.0, 1.0, *(rng.random() for _ in range(6))])
-        if rng.random() < 0.5:  # stages are made again: each keeps what came before it
+        if rng.random() < 0.2:  # stages are made again, not restored: each keeps what came before it
             forget(workspace, rng.choice(study.active))
         lock = workspace.root / "dvc.lock"
         lock.write_text(_without(lock.read_text(), [name for name in study.active if rng.random() < 0.5]))

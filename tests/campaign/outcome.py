@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Outcome:
-    """The tally of a campaign, by kind of attack."""
+    """The tally of a campaign, by kind of attack; `each` has every attack printed when it is through."""
 
+    each: bool = False
     tried: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
     wrong: Counter[str] = field(default_factory=Counter)
@@ -18,7 +19,8 @@ class Outcome:
         if fault is not None:
             self.wrong[kind] += 1
             self.failures.append(f"{kind}: {name}: {fault}")
-            print(f"WRONG {self.failures[-1]}", flush=True)
+        if self.each or fault is not None:
+            print(f"{kind} {self.tried[kind]}: {name}: {'right' if fault is None else f'WRONG: {fault}'}", flush=True)
 
     def text(self) -> str:
         """A line for each kind, and every failure."""
