@@ -61,8 +61,8 @@ def outputs() -> list[Output]:
     return found
 
 
-def keep() -> None:
-    """Keep a copy of dvc.lock, if there is a new version and it is whole.
+def keep(checked: bool = False) -> None:
+    """Keep a copy of dvc.lock, if there is a new version and it is whole; `checked` says that it is.
 
     Whether it is whole is seen from its form alone, in a millisecond: DVC has just read or written it. Called in a copy
     of the checkout that borrows the resumable work of another one, it does nothing.
@@ -77,7 +77,7 @@ def keep() -> None:
         return
     time, content = paths.LOCK.stat().st_mtime, paths.LOCK.read_bytes()
     kept = _kept()
-    if (kept and kept.text.encode() == content) or _fault_of_form(content, kept):
+    if (kept and kept.text.encode() == content) or (not checked and _fault_of_form(content, kept)):
         return
     _write(paths.kept_lock(), content)
     os.utime(paths.kept_lock(), (time, time))
@@ -86,8 +86,8 @@ def keep() -> None:
 def fault() -> str | None:
     """What is wrong with dvc.lock, or None.
 
-    A cut at the end of a line may leave a file that is valid but lacks entries: it is told by the copy that was kept,
-    unless git has just this version.
+    A cut at the end of a line may leave a file that is valid but lacks entries, and DVC goes on with it: it is told by
+    the copy that was kept, unless git has just this version.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def mend() -> str:
     """
     damaged = paths.LOCK.read_bytes()
     versions = sorted([*filter(None, [_kept()]), *_of_git()], key=lambda version: version.time, reverse=True)
-    intact = dict(_intact(damaged))
+    intact = dict(_intact(damaged, _kept()))
     document: dict[str, Any] = {"schema": "2.0", "stages": {}}
     if versions:
         document = _yaml().load(versions[0].text)
@@ -171,9 +171,8 @@ def _fault_of_form(content: bytes, kept: Version | None) -> str | None:
     if kept is None:
         return None
     before = dict(_entries(kept.text))
-    names = [name for name, _ in entries]
-    if names == list(before)[: len(names)] and len(names) < len(before):
-        return f"the entries after {name} are missing"
+    if missing := before.keys() - dict(entries):
+        return f"entries are missing, {', '.join(sorted(missing))}"
     if len(_OUT.findall(before.get(name, ""))) > len(_OUT.findall(last)):
         return f"its last entry, {name}, is cut off"
     return None
@@ -191,11 +190,12 @@ def _is_complete(entry: str) -> bool:
     return bool(outs) and len(_OUT.findall(outs)) == len(re.findall(r"^    - ", outs, re.MULTILINE))
 
 
-def _intact(content: bytes) -> Iterator[tuple[str, Any]]:
-    """Entries of a damaged file that are whole; the last one may be cut off and is never among them."""
+def _intact(content: bytes, kept: Version | None) -> Iterator[tuple[str, Any]]:
+    """Entries of a damaged file that are whole, with as many outputs as in the copy that was kept."""
     text = re.split("[\0\ufffd]", content.decode("utf-8", errors="replace"))[0]
-    for name, block in _entries(text)[:-1]:
-        if not _is_complete(block):
+    before = dict(_entries(kept.text)) if kept else {}
+    for name, block in _entries(text):
+        if not _is_complete(block) or len(_OUT.findall(before.get(name, ""))) > len(_OUT.findall(block)):
             continue
         with suppress(YAMLError):
             yield name, _yaml().load(f"stages:\n{block}")["stages"][name]

@@ -45,7 +45,7 @@ def _mend_lock() -> Iterator[str]:
             if fault := dvc_lock.fault():  # still, now that nobody writes it
                 yield f"{paths.LOCK} was damaged: {fault}"
                 yield dvc_lock.mend()
-    dvc_lock.keep()
+    dvc_lock.keep(checked=True)
 
 
 def _remove_rwlock() -> Iterator[str]:

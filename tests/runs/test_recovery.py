@@ -93,7 +93,7 @@ def test_bytes_in_the_middle_that_are_no_text_cost_only_what_follows(checkout):
     LOCK.write_bytes(newer[:place] + b"\0" * 100 + newer[place + 100 :])
     recovery.recover()
     assert list(read()) == list(NAMES)
-    assert [found["params"]["params.yaml"]["epochs"] for found in read().values()] == [2, 2, 1, 1, 1, 1]
+    assert [found["params"]["params.yaml"]["epochs"] for found in read().values()] == [2, 2, 2, 1, 1, 1]
 
 
 def test_what_git_has_staged_counts_as_well_the_newest_first(checkout):
@@ -120,10 +120,23 @@ def test_a_shorter_version_that_git_has_is_left_alone(checkout):
     assert recovery.recover() == [] and LOCK.read_text() == shorter
 
 
-def test_a_stage_that_was_removed_by_hand_stays_away(checkout):
+def test_entries_that_dvc_lost_without_a_word_come_back(checkout):
+    """A cut may leave a valid file: DVC goes on with it, and appends what it runs."""
+    LOCK.write_text(written({name: BEFORE[name] for name in NAMES[:2]} | {"report@casme": entry(2)}))
+    dvc_lock.keep()
+    [fault, _] = recovery.recover()
+    assert fault.endswith("entries are missing, report@smic, train@casme-sub01, train@smic-s01")
+    assert read() == BEFORE | {"report@casme": entry(2)}
+
+
+def test_a_stage_that_git_has_without_stays_away(checkout):
+    subprocess.run(["git", "init", "--quiet"], check=True)
     fewer = {name: BEFORE[name] for name in NAMES if name != "train@casme-sub01"}
     LOCK.write_text(written(fewer))
+    subprocess.run(["git", "add", "dvc.lock"], check=True)
     assert recovery.recover() == [] and read() == fewer
+    LOCK.write_text(written(fewer | {"report@smic": entry(2)}))
+    assert recovery.recover() == [] and read()["report@smic"] == entry(2)
 
 
 def test_a_cut_off_file_never_replaces_the_copy(checkout):
