@@ -8,6 +8,7 @@ READY := .venv/.ready
 .DELETE_ON_ERROR:
 
 repro: $(READY)
+	@.venv/bin/python -m pipeline recover
 	@.venv/bin/python -m dvc repro
 	$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,@.venv/bin/python -m pipeline next)
 

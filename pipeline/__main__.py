@@ -12,7 +12,7 @@ import click
 
 from pipeline.errors import InputError
 
-_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_UNUSABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP}
 
 _quiet = click.option("--quiet", is_flag=True, help="Do not say what to type next.")
 
@@ -26,9 +26,9 @@ class _Commands(click.Group):
         except InputError as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
-            if error.errno not in _FORBIDDEN or error.filename is None:
+            if error.errno not in _UNUSABLE or error.filename is None:
                 raise
-            raise click.ClickException(f"{error.filename}: {error.strerror}") from error
+            raise click.ClickException(f"{_short(error.filename)}: {error.strerror}") from error
         except ModuleNotFoundError as error:
             if error.name is None or error.name.startswith("pipeline"):
                 raise
@@ -38,9 +38,60 @@ class _Commands(click.Group):
             ) from error
 
 
+def _short(name: object) -> str:
+    text = str(name)
+    return text if len(text) < 200 else f"{text[:100]}... ({len(text)} characters)"
+
+
 @click.group(cls=_Commands)
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """What is done by hand beside `dvc repro`."""
+    from pipeline.runs import recovery
+
+    context.obj = recovery.recover()
+    for sentence in context.obj:
+        click.echo(sentence, err=True)
+
+
+@main.command()
+@click.pass_obj
+def recover(mended: list[str]) -> None:
+    """Mend what an interrupted DVC has damaged: dvc.lock and .dvc/tmp/rwlock. Every other command does so, too."""
+    if not mended:
+        click.echo("dvc.lock and DVC's rwlock are whole")
+
+
+@main.command()
+@click.option("--remove", is_flag=True, help="Remove what is damaged, so that it can be made or fetched again.")
+def verify(remove: bool) -> None:
+    """Compare every object that dvc.lock names with its hash, and the files of the workspace, too."""
+    from collections.abc import Iterable
+
+    from tqdm import tqdm
+
+    from pipeline.runs import integrity
+
+    def bar(files: Iterable[integrity.File]) -> Iterable[integrity.File]:
+        return tqdm(files, desc="verify", unit="file", disable=None)
+
+    found = integrity.verify(bar)
+    click.echo(f"{found.objects} objects in DVC's cache, {found.bytes / 1e6:,.0f} MB read")
+    if found.missing:
+        named = ", ".join(sorted({file.stage for file in found.missing}))
+        click.echo(f"{len(found.missing)} are not there; `dvc repro` makes, or `dvc pull` fetches, those of {named}")
+    if not found.damaged:
+        click.echo("None is damaged")
+        return
+    listed = "\n".join(f"  {integrity.advice(one, remove)}" for one in found.damaged)
+    if remove:
+        integrity.remove(found.damaged)
+        click.echo(f"{len(found.damaged)} were damaged and are removed:\n{listed}")
+        return
+    raise InputError(
+        f"{len(found.damaged)} are damaged:\n{listed}\nRemove them with `python -m pipeline verify --remove`. What "
+        "belongs to another study needs that study in params.yaml to be made again"
+    )
 
 
 @main.command()

@@ -47,28 +47,36 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
-Positive = Annotated[int, Field(ge=1)]
-NotNegative = Annotated[float, Field(ge=0)]
-NotNegativeInt = Annotated[int, Field(ge=0)]
-Subjects = Annotated[tuple[str, ...], AfterValidator(_distinct)]
+Positive = Annotated[int, Field(ge=1, lt=2**31)]
+NotNegative = Annotated[float, Field(ge=0, le=1e6)]
+NotNegativeInt = Annotated[int, Field(ge=0, lt=2**31)]
+Pixels = Annotated[float, Field(ge=0, le=255)]
+"""A distance in a small picture, or a brightness."""
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+# In names of files and stages, and in the command of a stage: no shell makes anything of these characters.
+ClipLength = Annotated[int, Field(ge=1, le=1000)]
+Subject = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+Subjects = Annotated[tuple[Subject, ...], AfterValidator(_distinct)]
+PlainPath = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=1000)]
+"""A path without control characters."""
 
 
 @dataclass(frozen=True, config=_STRICT)
 class Synthesize:
     """Settings of the embedded dataset."""
 
-    seed: Annotated[int, Field(ge=0)]
-    subjects: Positive
-    clips: Positive
-    height: Annotated[int, Field(ge=64)]
-    width: Annotated[int, Field(ge=64)]
-    frames: tuple[Positive, Positive]
-    amplitude: tuple[NotNegative, NotNegative]
-    drift: NotNegative
-    rotation: NotNegative
-    scale: NotNegative
-    noise: NotNegative
-    flicker: NotNegative
+    seed: Seed
+    subjects: Annotated[int, Field(ge=1, le=1000)]
+    clips: Annotated[int, Field(ge=1, le=100_000)]
+    height: Annotated[int, Field(ge=64, le=2048)]
+    width: Annotated[int, Field(ge=64, le=2048)]
+    frames: tuple[ClipLength, ClipLength]
+    amplitude: tuple[Pixels, Pixels]
+    drift: Pixels
+    rotation: Pixels
+    scale: Pixels
+    noise: Pixels
+    flicker: Pixels
     layout: Annotated[str, _one_of(LAYOUTS)]
 
 
@@ -76,7 +84,7 @@ class Synthesize:
 class Annotation:
     """Where the annotation of a database is; the SHA-256 stands for a file that is not below `raw`."""
 
-    file: Annotated[str, Field(min_length=1)]
+    file: Annotated[PlainPath, Field(min_length=1)]
     sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 
 
@@ -84,7 +92,7 @@ class Annotation:
 class Database:
     """One collection of recordings, as it lies on disk, and what is taken from it."""
 
-    raw: str
+    raw: PlainPath
     annotation: Annotation
     exclude: tuple[str, ...]
     face: Literal["crop", "none"]
@@ -95,14 +103,14 @@ class Database:
 class Interpolation:
     """Settings of `interpolate`."""
 
-    frames: Annotated[int, Field(ge=2)]
+    frames: Annotated[int, Field(ge=2, le=1000)]
 
 
 @dataclass(frozen=True, config=_STRICT)
 class Resize:
     """Settings of `resize`."""
 
-    size: Annotated[int, Field(ge=64)]
+    size: Annotated[int, Field(ge=64, le=2048)]
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -110,7 +118,7 @@ class Flow:
     """Settings of `extract_flow`."""
 
     method: Annotated[str, _one_of(METHODS)]
-    weights: str
+    weights: PlainPath
     tf32: bool
 
 
@@ -120,8 +128,8 @@ class Model:
 
     spatial_attention: bool
     temporal_attention: bool
-    pooling: Positive
-    regions: Positive
+    pooling: Annotated[int, Field(ge=1, le=64)]
+    regions: Annotated[int, Field(ge=1, le=64)]
     readout: Literal["last", "mean"]
 
 
@@ -129,8 +137,8 @@ class Model:
 class Augmentation:
     """Views of a training clip: every corner crop x scale (x flip) is one."""
 
-    crop: Annotated[int, Field(ge=32)]
-    scales: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
+    crop: Annotated[int, Field(ge=32, le=2048)]
+    scales: Annotated[tuple[Annotated[float, Field(gt=0, le=4)], ...], Field(min_length=1, max_length=32)]
     horizontal_flip: bool
     views: Literal["all", "random"]
 
@@ -139,11 +147,11 @@ class Augmentation:
 class Train:
     """Settings of the training of one fold."""
 
-    epochs: Positive
-    lr: Annotated[float, Field(gt=0)]
+    epochs: Annotated[int, Field(ge=1, le=100_000)]
+    lr: Annotated[float, Field(gt=0, le=1e3)]
     weight_decay: NotNegative
-    batch_size: Positive
-    threads: Positive
+    batch_size: Annotated[int, Field(ge=1, le=4096)]
+    threads: Annotated[int, Field(ge=1, le=1024)]
     precision: Literal["float32", "tf32", "bf16"]
     deterministic: bool
     compile: bool
@@ -222,8 +230,8 @@ class Params:
     accepted: Annotated[tuple[str, ...], AfterValidator(_distinct)]
     subjects: Annotated[Subjects, Field(min_length=2)]
     held_out: Literal["all"] | Subjects
-    lambda_: Annotated[float, Field(ge=0, alias="lambda")]
-    seed: Annotated[int, Field(ge=0)]
+    lambda_: Annotated[float, Field(ge=0, le=1e6, alias="lambda")]
+    seed: Seed
     synthesize: Synthesize
     interpolation: Interpolation
     resize: Resize
@@ -331,6 +339,8 @@ def load_params(path: Path) -> Params:
         are listed, each with key, value and what is allowed; if there are none, all values that do not fit together.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise OSError("it is a folder, a pipe or a device")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: expected a YAML file: {error}") from error
@@ -342,18 +352,43 @@ def parse_params(text: str, path: Path) -> Params:
     try:
         # YAML 1.2: DVC writes `1e-07`, which YAML 1.1 (PyYAML) reads as text.
         document = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
+    except (YAMLError, ValueError, TypeError) as error:
         raise InputError(f"{path}: expected a YAML file: {error}") from error
+    except RecursionError as error:
+        raise InputError(f"{path}: expected sections of a few levels, found hundreds inside each other") from error
+    _refuse_endless(document, path)
     if not isinstance(document, dict):
         raise InputError(f"{path}: expected keys and values, found {type(document).__name__}")
     _refuse_old_form(document, path)
     try:
         # As JSON, because pydantic then takes a list for a tuple while staying strict about everything else.
         return TypeAdapter(Params).validate_json(json.dumps(document, default=str))
+    except (TypeError, RecursionError) as error:  # JSON has no such keys
+        raise InputError(f"{path}: expected keys that are text, found others ({error})") from error
     except ValidationError as error:
         faults = [_fault(details) for details in error.errors()]
         listed = "\n".join(f"  {fault}" for fault in faults)
         raise InputError(f"{path}: {len(listed.splitlines())} wrong:\n{listed}") from None
+
+
+_MOST_VALUES = 100_000  # of params.yaml; 500 subjects have about a thousand
+
+
+def _refuse_endless(document: Any, path: Path) -> None:
+    """Refuse aliases that contain themselves, or each other too often to be written out."""
+    pending, count = [document], 0
+    while pending:
+        node = pending.pop()
+        count += 1
+        if count > _MOST_VALUES:
+            raise InputError(
+                f"{path}: expected at most {_MOST_VALUES:,} values, found more: an alias (*name) contains itself, or "
+                "many repeat each other. Write the values out."
+            )
+        if isinstance(node, dict):
+            pending += node.values()
+        elif isinstance(node, (list, tuple, set)):
+            pending += node
 
 
 _MOVED = ("raw", "annotation", "exclude", "face", "face_boxes")  # once at the top level, now of each database

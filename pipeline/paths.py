@@ -246,6 +246,16 @@ def resume(stage: str, *names: str) -> Path:
     return Path(".resume") / f"{stage}@{'-'.join(names)}"
 
 
+def kept_lock() -> Path:
+    """The last version of dvc.lock that was whole."""
+    return Path(".resume/dvc.lock")
+
+
+def damaged_lock() -> Path:
+    """What was in a dvc.lock that had to be mended."""
+    return Path(".resume/dvc.lock.damaged")
+
+
 def ablation_copy() -> Path:
     """Copy of the checkout in which the experiments of an ablation run; in a folder of DVC's that git ignores."""
     return Path(".dvc/tmp/ablation")

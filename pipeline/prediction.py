@@ -22,13 +22,14 @@ from pipeline.report import clip_figures, drawing
 from pipeline.stanet import introspection, trained
 from pipeline.stanet.introspection import Attention
 from pipeline.stanet.trained import TrainedSTANet
-from pipeline.storage import tables
-from pipeline.storage.clip_rows import clip_rows
+from pipeline.storage import class_names, tables
+from pipeline.storage.clip_rows import ClipRow, clip_rows
 from pipeline.storage.outputs import staged
 from pipeline.storage.parts import prefix
 
 STEPS = ("frames", "optical flow", "networks", "picture")
 _FIGURES = (".png", ".svg")
+_NUMBERS = ("onset", "offset", "n_frames")
 
 
 @dataclass(frozen=True)
@@ -202,9 +203,15 @@ def _title(prediction: Prediction) -> str:
 def _find(given: str, onset: int | None, offset: int | None, params: Params) -> Clip:
     """The clip that is meant: one of the dataset by its id or its folder, otherwise any folder or video."""
     path = Path(given)
+    try:
+        exists = path.exists()
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise InputError(f"{given[:80]}: expected a folder of frames or a video file: {error.strerror}") from error
+    if exists and not path.is_file() and not path.is_dir():
+        raise InputError(f"{given}: expected a folder of frames or a video file, found a pipe or a device")
     table = _clips(params)
     if table is not None:
-        known = table[table["clip"] == given] if not path.exists() else _in_folder(table, path, onset, offset, params)
+        known = table[table["clip"] == given] if not exists else _in_folder(table, path, onset, offset, params)
         if len(known) > 1:
             raise InputError(
                 f"{given}: expected one clip, found {len(known)} of {params.dataset} in this folder: "
@@ -212,7 +219,7 @@ def _find(given: str, onset: int | None, offset: int | None, params: Params) -> 
             )
         if len(known) == 1:
             return _of_dataset(known, onset, offset, params)
-    if not given or not path.exists():
+    if not given or not exists:
         raise InputError(
             f"{given or 'the empty name'}: expected a folder of frames, a video file, or the id of a clip of "
             f"{params.dataset} (as in {paths.clips(params.dataset)}); found none of these"
@@ -239,7 +246,7 @@ def _of_dataset(known: pd.DataFrame, onset: int | None, offset: int | None, para
 
 def _clips(params: Params) -> pd.DataFrame | None:
     path = paths.clips(params.dataset)
-    return tables.read(path, numbers=("onset", "offset", "n_frames")) if path.exists() else None
+    return tables.read(path, _NUMBERS, (*ClipRow._fields, "n_frames", "database")) if path.exists() else None
 
 
 def _in_folder(table: pd.DataFrame, path: Path, onset: int | None, offset: int | None, params: Params) -> pd.DataFrame:
@@ -274,10 +281,10 @@ def _networks(clip: Clip, model: Path | None, params: Params) -> list[TrainedSTA
                 )
     known = paths.classes(params.dataset)
     classes = first.checkpoint.classes
-    if known.exists() and json.loads(known.read_text()) != classes:
+    if known.exists() and class_names.read(known) != classes:
         raise InputError(
             f"{first.path}: expected a network for the classes of {params.dataset} "
-            f"({', '.join(json.loads(known.read_text()))}), found one for {', '.join(classes)}. "
+            f"({', '.join(class_names.read(known))}), found one for {', '.join(classes)}. "
             "Use a model of the active dataset, or activate the model's: python -m pipeline use."
         )
     return networks
@@ -298,12 +305,21 @@ def _subjects(clip: Clip, params: Params) -> Sequence[str]:
 def _geometry(networks: list[TrainedSTANet]) -> tuple[int, int, int]:
     """S, F and the side of the network's input."""
     checkpoint = networks[0].checkpoint
-    return checkpoint.size, checkpoint.frames, checkpoint.params["train"]["augmentation"]["crop"]
+    try:
+        crop = checkpoint.params["train"]["augmentation"]["crop"]
+    except (KeyError, TypeError):
+        crop = None
+    if type(crop) is not int or not 32 <= crop <= checkpoint.size:
+        raise InputError(
+            f"{networks[0].path}: expected the side of the network's input (train.augmentation.crop), 32 to "
+            f"{checkpoint.size} px, found {crop!r:.80}. Run `dvc repro`, which trains what is out of date."
+        )
+    return checkpoint.size, checkpoint.frames, crop
 
 
 def _check_flow(offered: dict[str, Any], network: TrainedSTANet) -> None:
     """Compare how flow would be made with how it was made for the training; older networks do not say all of it."""
-    wanted = network.checkpoint.params["flow"]
+    wanted = network.checkpoint.params.get("flow") or {}
     if "head_motion" not in wanted:
         raise InputError(
             f"{network.path}: expected a network that says what was done about head motion in its training, found one "

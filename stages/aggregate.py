@@ -8,7 +8,7 @@ from pipeline import paths
 from pipeline.evaluation import metrics
 from pipeline.evaluation.loso import join
 from pipeline.params import load_params
-from pipeline.storage import tables
+from pipeline.storage import class_names, tables
 from pipeline.storage.outputs import staged
 from stages.command import stage
 
@@ -18,10 +18,11 @@ def main() -> None:
     """Metrics are pooled: every clip counts once, whichever fold predicted it."""
     params = load_params(paths.PARAMS)
     name = params.dataset
-    classes = json.loads(paths.classes(name).read_text())
-    clips = tables.read(paths.clips(name))
+    classes = class_names.read(paths.classes(name))
+    clips = tables.read(paths.clips(name), columns=("clip", "subject"))
     # The subjects of params.yaml, not the files in the folder: folds of an earlier, longer list stay on disk.
-    folds = {subject: tables.read(paths.fold(name, subject)) for subject in params.folds}
+    columns = ("clip", "subject", "label", "predicted", *(f"{tables.PROBABILITY}{name}" for name in classes))
+    folds = {subject: tables.read(paths.fold(name, subject), columns=columns) for subject in params.folds}
     predictions = join(clips[clips["subject"].isin(params.folds)], folds)
     if len(params.folds) < len(params.subjects):
         click.echo(

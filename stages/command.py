@@ -1,6 +1,7 @@
 """What every stage has in common: a command whose errors are one clear message, and one kind of progress bar."""
 
 import functools
+import os
 from collections.abc import Callable, Iterable, Sized
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -8,6 +9,7 @@ import click
 from tqdm import tqdm
 
 from pipeline.errors import InputError
+from pipeline.runs import dvc_lock, integrity
 
 if TYPE_CHECKING:  # a stage without parameters need not wait for them
     from pipeline.params import Params
@@ -17,12 +19,28 @@ T = TypeVar("T")
 
 
 def stage(function: Callable[..., None]) -> click.Command:
-    """Make a command of a stage; bad input ends it with its message and exit code 1, without a traceback."""
+    """Make a command of a stage; bad input ends it with its message and exit code 1, without a traceback.
+
+    Where DVC runs it, its inputs must be what dvc.lock says of them. By hand, they may be anything that works; what
+    ends in an error is compared afterwards, so that a damaged file is named.
+    """
+    code = function.__globals__["__spec__"]
+    name = "" if code is None else code.name.rpartition(".")[2]
 
     @functools.wraps(function)
-    def run(*args: object, **options: object) -> None:
+    def run(**options: str) -> None:
+        check = functools.partial(integrity.check_inputs, name, options)
         try:
-            function(*args, **options)
+            if "DVC_STAGE" in os.environ:
+                dvc_lock.keep()  # DVC has written all that came before this stage
+                check()
+            try:
+                function(**options)
+            except InputError:
+                raise
+            except Exception:
+                check()
+                raise
         except InputError as error:
             raise click.ClickException(str(error)) from error
 

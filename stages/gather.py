@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from pipeline import paths
+from pipeline.errors import InputError
 from pipeline.params import Database, load_params
 from pipeline.storage import parts
 from pipeline.storage.outputs import staged
@@ -25,10 +26,22 @@ def main(database: str) -> None:
         flow=parts.file_of(paths.flow(database)),
         head_motion=parts.file_of(paths.head_motion(database)),
         truth=_truth(database, params.databases[database]),
-        annotation=json.loads(paths.annotation(database).read_text(encoding="utf-8")),
+        annotation=_annotation(database),
     )
     with staged(paths.partial("gather", params.dataset, database), paths.part(params.dataset, database)) as [path]:
         path.write_text(parts.as_text(part), encoding="utf-8")
+
+
+def _annotation(database: str) -> dict[str, str]:
+    """SHA-256 of each annotation file by its name."""
+    path = paths.annotation(database)
+    try:
+        return {str(name): str(digest) for name, digest in json.loads(path.read_text(encoding="utf-8")).items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{path}: expected the hashes that `index` writes, found something else ({error}). Delete the file and run "
+            "`dvc repro`, which makes it again."
+        ) from error
 
 
 def _truth(database: str, settings: Database) -> parts.File | None:

@@ -21,7 +21,7 @@ def main(database: str) -> None:
     """Linear interpolation in time (section 4.1), one clip of DATABASE in memory at a time."""
     params = load_params(paths.PARAMS)
     settings = params.databases[database]
-    clips = list(clip_rows(tables.read(paths.recordings(database))))
+    clips = list(clip_rows(tables.read(paths.recordings(database), columns=ClipRow._fields)))
 
     def recording(clip: ClipRow, box: face_crop.Box | None = None) -> Recording:
         return Recording(Path(settings.raw) / clip.frames, clip.onset, clip.offset, box)

@@ -15,7 +15,7 @@ from stages.command import progress, stage
 def main(database: str) -> None:
     """Resize with antialiasing (section 4.1), one clip of DATABASE in memory at a time."""
     params = load_params(paths.PARAMS)
-    clips = list(tables.read(paths.recordings(database))["clip"])
+    clips = list(tables.read(paths.recordings(database), columns=["clip"])["clip"])
     bar = progress(params, "resize", "clip", len(clips))
     with (
         clip_store.reading(paths.interpolated(database)) as source,

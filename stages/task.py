@@ -1,7 +1,6 @@
 """Choose the clips that are studied, and write the leave-one-subject-out splits."""
 
 import json
-from pathlib import Path
 
 import click
 
@@ -22,7 +21,7 @@ def main() -> None:
     params = load_params(paths.PARAMS)
     name = params.dataset
     members = parts.read(paths.manifests(name, params.databases))
-    recordings = {part.database: tables.read(Path(part.recordings.path)) for part in members}
+    recordings = {part.database: tables.read(part.recordings.checked()) for part in members}
     profiles = {database: profile_of(database, params.synthesize.layout) for database in params.databases}
     task = make_task(recordings, profiles, params.classes)
     loso.check(task.clips)

@@ -1,14 +1,12 @@
 """Train the fold of one subject and predict its clips."""
 
-import json
-
 import click
 
 from pipeline import paths
 from pipeline.device import resolve_device
 from pipeline.params import load_params
 from pipeline.stanet import fold
-from pipeline.storage import parts, resume, tables
+from pipeline.storage import class_names, parts, resume, tables
 from pipeline.storage.outputs import staged
 from stages.command import progress, say_what_was_kept, stage
 
@@ -19,8 +17,8 @@ def main(subject: str) -> None:
     """Train on the clips of all other subjects; SUBJECT is held out."""
     params = load_params(paths.PARAMS)
     name = params.dataset
-    classes = json.loads(paths.classes(name).read_text())
-    split = tables.read(paths.split(name, subject))
+    classes = class_names.read(paths.classes(name))
+    split = tables.read(paths.split(name, subject), columns=("clip", "subject", "label", "role"))
     if split.empty:
         click.echo(f"train: {subject} is not in held_out, nothing to train")
         flow = fold.NO_FLOW

@@ -52,6 +52,8 @@ RUN = {
     "python -m pipeline score": ("tests/stages/test_composite.py", '"score", "results/composite/predictions.csv"'),
     "python -m pipeline synthesize": ("tests/stages/test_composite.py", '"synthesize", name'),
     "python -m pipeline use composite": ("tests/stages/test_composite.py", '"composite", *('),
+    "python -m pipeline recover": ("tests/runs/test_recovery.py", '["recover"]'),
+    "python -m pipeline verify": ("tests/runs/test_integrity.py", '["verify", *options]'),
     "python -m pipeline use synthetic": ("tests/adoption/test_adopt.py", 'use("synthetic")'),
 }
 """Where each command that everybody can run is run, and the words of it there; the longest beginning counts, and all
@@ -64,6 +66,7 @@ NOT_RUN = {
     "dvc checkout": "is DVC's own, after git has restored dvc.lock",
     "ruff": "is the linter's own",
     "python -m pytest": "runs the tests",
+    "python -m tests.campaign": "is a campaign that takes an hour, run by hand",
 }
 """Commands that everybody can run and no test does, with the reason."""
 

@@ -1,6 +1,7 @@
 """Every wrong value in params.yaml is one clear error; right ones come out typed."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,13 @@ def test_a_whole_number_is_a_float_where_one_is_expected(load):
         ({"databases__synthetic__annotation__sha256": "abc"}, ["annotation.sha256", "'abc'"]),
         ({"synthesize__layout": "casme3"}, ["synthesize.layout", "casme, casme2, samm, smic", "'casme3'"]),
         ({"train__epoch": 3}, ["train.epoch", "unknown key"]),
+        ({"train__threads": 2**40}, ["train.threads", "less than or equal to 1024"]),
+        ({"model__regions": 1000}, ["model.regions", "less than or equal to 64"]),
+        ({"train__augmentation__scales": [1e9]}, ["train.augmentation.scales.0", "less than or equal to 4"]),
+        ({"subjects": ["sub01", "a;b"]}, ["subjects.1", "pattern", "'a;b'"]),
+        ({"subjects": ["sub01", "$(id)"]}, ["subjects.1", "pattern", "'$(id)'"]),
+        ({"subjects": ["sub01", "-x"]}, ["subjects.1", "pattern", "'-x'"]),
+        ({"flow__weights": "a\0b"}, ["flow.weights", "pattern"]),
         ({"lamda": 1.0}, ["lamda", "unknown key", "did you mean lambda?"]),
         ({"seed": ...}, ["seed", "missing"]),
         ({"lambda": ...}, ["lambda", "missing"]),
@@ -208,4 +216,26 @@ def test_a_file_that_is_no_mapping_is_an_error(tmp_path, text):
 
 def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(InputError, match="expected a YAML file"):
+        params.load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: &a [*a]\n", "an alias .* contains itself"),
+        ("a: &a {b: *a}\n", "an alias .* contains itself"),
+        ("a: &a [" + "1," * 400 + "]\nb: &b [" + "*a," * 400 + "]\n", "or many repeat each other"),
+        ("[" * 5000, "expected sections of a few levels"),
+        ("? [a]\n: 1\n", "expected a YAML file|keys that are text"),
+        (f"seed: {'9' * 6000}\n", "expected a YAML file"),
+    ],
+)
+def test_a_file_without_end_is_one_clear_error(text, message):
+    with pytest.raises(InputError, match=message):
+        params.parse_params(text, Path("params.yaml"))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "params.yaml")
+    with pytest.raises(InputError, match="it is a folder, a pipe or a device"):
         params.load_params(tmp_path / "params.yaml")

@@ -71,7 +71,8 @@ def find(tree: Tree, form: Form, given: Path | None = None) -> list[Path]:
     Raises
     ------
     InputError
-        None or several are found: they are listed. Or `given` is missing or has other columns.
+        None or several are found: they are listed. Or `given` is missing or has other columns. Or the file does not
+        say clearly which cells are meant: several sheets have the columns, or a sheet has one of them twice.
     """
     expected = f"annotation spreadsheet ({', '.join(SPREADSHEETS)}) with the columns {', '.join(form.columns.values())}"
     if given is not None:
@@ -79,13 +80,13 @@ def find(tree: Tree, form: Form, given: Path | None = None) -> list[Path]:
             raise InputError(f"annotation: expected the file of the annotation, found nothing at {given}")
         if reason := _unfit(given, form):
             raise InputError(f"annotation: expected an {expected}; {given} {reason}")
-        return [given]
+        return [_unambiguous(given, form)]
     reasons = {path: _unfit(path, form) for path in tree.spreadsheets}
     found = [path for path, reason in reasons.items() if reason is None]
     found.sort(key=lambda path: (not _bears(path, form.name), path))
     sections = [section(path) for path in found]
     if len(found) == 1 or (found and None not in sections and len(set(sections)) == len(sections)):
-        return found
+        return [_unambiguous(path, form) for path in found]
     if found:
         names = ", ".join(map(str, found))
         raise InputError(f"{tree.root}: expected one {expected}; found {names}. Say which with --annotation FILE")
@@ -104,14 +105,20 @@ def rows(path: Path, form: Form) -> Iterator[Row]:
     Raises
     ------
     InputError
-        A cell that is needed is in an encoding that the file does not tell.
+        A cell that is needed is in an encoding that the file does not tell, or a row of a CSV file has an opening
+        quotation mark without a closing one, or more cells than the header.
     """
-    for sheet in _sheets(path):
+    for sheet in _sheets(path).values():
         places = _places(sheet, form)
         if places is None or not set(form.columns) <= set(places[1]):
             continue
         header, columns = places
         for index in range(header + 1, len(sheet)):
+            if path.suffix.lower() == ".csv" and sheet.iloc[index].count() > sheet.iloc[header].count():
+                raise InputError(
+                    f"{path}:{index + 1}: expected at most the {sheet.iloc[header].count()} cells of the header, found "
+                    f"{sheet.iloc[index].count()}. A cell with the delimiter in it stands in quotation marks."
+                )
             values: dict[str, Any] = {field: sheet.iat[index, column] for field, column in columns.items()}
             cells = {field: None if pd.isna(value) or value == "" else value for field, value in values.items()}
             if garbled := [str(value) for value in cells.values() if _UNREADABLE in str(value)]:
@@ -124,6 +131,32 @@ def rows(path: Path, form: Form) -> Iterator[Row]:
         return
 
 
+def _unambiguous(path: Path, form: Form) -> Path:
+    """The file itself, once it is clear which of its cells are meant."""
+    needed = set(form.columns)
+    fitting = {
+        name: sheet
+        for name, sheet in _sheets(path).items()
+        if (places := _places(sheet, form)) and needed <= set(places[1]) and len(sheet) > places[0] + 1
+    }
+    if len(fitting) > 1:
+        raise InputError(
+            f"{path}: expected one sheet with the columns {', '.join(form.columns.values())}, found "
+            f"{', '.join(fitting)}. Keep the right one."
+        )
+    for name, sheet in fitting.items():
+        header, columns = _places(sheet, form) or (0, {})
+        for field, first in columns.items():
+            titles = [str(title) for title in sheet.iloc[header]]
+            same = [title for title in titles if _plain(title) == _plain(titles[first])]
+            if len(same) > 1:
+                raise InputError(
+                    f"{path}:{header + 1}: expected one column {form.columns.get(field, field)}, found "
+                    f"{' and '.join(map(repr, same))}{f' in the sheet {name}' if name else ''}. Keep the right one."
+                )
+    return path
+
+
 def _bears(path: Path, pattern: str) -> bool:
     return re.match(pattern, path.name, re.IGNORECASE) is not None
 
@@ -132,9 +165,13 @@ def _unfit(path: Path, form: Form) -> str | None:
     """Why a file is not the annotation, or None when it is."""
     try:
         sheets = _sheets(path, _HEADER_ROWS)
+    except InputError as error:
+        return f"cannot be used: {error}"
     except Exception as error:  # each spreadsheet format fails in ways of its own
         return f"cannot be read as a spreadsheet ({type(error).__name__}: {error})"
-    best = max((set(places[1]) for sheet in sheets if (places := _places(sheet, form))), key=len, default=set())
+    best = max(
+        (set(places[1]) for sheet in sheets.values() if (places := _places(sheet, form))), key=len, default=set()
+    )
     missing = [header for field, header in form.columns.items() if field not in best]
     return f"has no column {', '.join(missing)}" if missing else None
 
@@ -158,22 +195,22 @@ def _plain(header: object) -> str:
     return re.sub(r"[^a-z0-9]", "", str(header).lower())
 
 
-def _sheets(path: Path, most: int | None = None) -> list[pd.DataFrame]:
-    """Tables of a file without interpreted header, at most `most` rows of each."""
+def _sheets(path: Path, most: int | None = None) -> dict[str, pd.DataFrame]:
+    """Tables of a file by their names, without interpreted header, at most `most` rows of each."""
     if path.suffix.lower() == ".csv":
-        return [_csv(path, most)]
+        return {"": _csv(path, most)}
     if not path.read_bytes().startswith(_ZIP):  # some .xls are .xlsx by content, and the other way round
         return _xls(path, most)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # openpyxl's, about decoration that it does not know
-        return list(pd.read_excel(path, sheet_name=None, header=None, dtype=object, nrows=most).values())
+        return pd.read_excel(path, sheet_name=None, header=None, dtype=object, nrows=most)
 
 
-def _xls(path: Path, most: int | None) -> list[pd.DataFrame]:
+def _xls(path: Path, most: int | None) -> dict[str, pd.DataFrame]:
     book = xlrd.open_workbook(file_contents=path.read_bytes(), logfile=io.StringIO())  # its remarks help nobody
     empty = (xlrd.XL_CELL_EMPTY, xlrd.XL_CELL_BLANK, xlrd.XL_CELL_ERROR)
-    return [
-        pd.DataFrame(
+    return {
+        sheet.name: pd.DataFrame(
             [
                 [None if cell.ctype in empty else cell.value for cell in sheet.row(row)]
                 for row in range(sheet.nrows if most is None else min(most, sheet.nrows))
@@ -181,7 +218,7 @@ def _xls(path: Path, most: int | None) -> list[pd.DataFrame]:
             dtype=object,
         )
         for sheet in book.sheets()
-    ]
+    }
 
 
 def _text(content: bytes) -> str:
@@ -198,7 +235,20 @@ def _text(content: bytes) -> str:
 
 
 def _csv(path: Path, most: int | None) -> pd.DataFrame:
-    lines = _text(path.read_bytes()).splitlines()
+    lines = re.split(r"\r\n|\r|\n", _text(path.read_bytes()))
     head = "\n".join(lines[:_HEADER_ROWS])
     delimiter = max(",;\t", key=head.count)  # some countries' spreadsheet programs export semicolons
-    return pd.DataFrame(list(csv.reader(lines[:most], delimiter=delimiter)), dtype=object)
+    rows = [_cells(path, number, line, delimiter) for number, line in enumerate(lines[:most], 1)]
+    width = max(map(len, rows), default=0)
+    return pd.DataFrame([row + [None] * (width - len(row)) for row in rows], dtype=object)
+
+
+def _cells(path: Path, number: int, line: str, delimiter: str) -> list[str]:
+    """Cells of one line: a cell that goes on in the next one cannot be told from a forgotten quotation mark."""
+    try:
+        return next(csv.reader([line], delimiter=delimiter, strict=True), [])
+    except csv.Error as error:
+        raise InputError(
+            f"{path}:{number}: expected a closing quotation mark in the same line, found {line[:80]!r} ({error}). Mend "
+            "the line; a cell of several lines can stand in an .xlsx file."
+        ) from error

@@ -1,6 +1,9 @@
 """The table of a database's recordings: what every reader gives, checked row by row."""
 
+import dataclasses
+import itertools
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +13,11 @@ import pandas as pd
 from pipeline.databases.profiles import Profile
 from pipeline.errors import InputError
 from pipeline.frames import frame_files
+
+# Of the names that become names of files, by themselves or with others; file systems end at 255 bytes.
+_LONGEST = {"clip": 150, "subject": 80, "label": 80, "frames": 1000}
+_FORMULA = ("=", "+", "-", "@")  # what a spreadsheet program computes instead of showing it
+_INVISIBLE = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
 
 COLUMNS = ("clip", "subject", "label", "onset", "apex", "offset", "n_frames", "frames")
 
@@ -90,7 +98,8 @@ def tabulate(
     apex_unknown: list[str] = []
     seen = _Seen()
     rows = []
-    for sample in samples:
+    for found in samples:
+        sample = dataclasses.replace(found, fault=found.fault or _name_fault(found))
         if {sample.clip, sample.source} & excluded:
             unused -= {sample.clip, sample.source}
             continue
@@ -124,6 +133,26 @@ def tabulate(
     return reading
 
 
+def _name_fault(sample: Sample) -> str:
+    """Why a name of a sample would break what is made of it later, files, tables and figures; empty for good ones."""
+    names = {"clip": sample.clip, "subject": sample.subject, "label": sample.label, "frames": str(sample.frames)}
+    for kind, name in names.items():
+        if odd := [character for character in name if unicodedata.category(character) in _INVISIBLE]:
+            return (
+                f"{kind} {name[:80]!r} has a character that cannot be seen, U+{ord(odd[0]):04X} "
+                f"{unicodedata.name(odd[0], '')}".rstrip()
+            )
+        if kind == "clip" and {"", ".", ".."} & set(name.split("/")):
+            return f"clip {name!r} has a part that is no name, but leads to another folder"
+        if len(name.encode()) > _LONGEST[kind]:
+            return f"{kind} {name[:40]}... has {len(name.encode())} bytes, at most {_LONGEST[kind]} can be used"
+        if any(len(part.encode()) > 255 for part in Path(name).parts):
+            return f"{kind} {name[:40]}... has a part of more than 255 bytes, which is no name of a folder"
+        if kind != "frames" and name.startswith(_FORMULA):
+            return f"{kind} {name!r} begins like a formula ({', '.join(_FORMULA)}): a spreadsheet would compute it"
+    return ""
+
+
 class _Seen:
     """What the samples so far have taken: each person has one name, each clip one row."""
 
@@ -131,24 +160,38 @@ class _Seen:
         self._clips: dict[str, str] = {}
         self._frames: dict[tuple[object, ...], str] = {}
         self._subjects: dict[str, tuple[str, str]] = {}
+        self._people: dict[Path, tuple[str, str]] = {}
+        self._labels: dict[str, tuple[str, str]] = {}
 
     def before(self, sample: Sample) -> Iterator[str]:
         """What is wrong with the sample because of another one.
 
         Names of clips may differ in capital letters only, those of subjects also in zeros before their numbers.
         """
-        source = self._clips.setdefault(sample.clip.casefold(), sample.source)
+        source = self._clips.setdefault(_as_seen(sample.clip), sample.source)
         if source != sample.source:
             yield f"the same clip is already in {source}"
             return
         if sample.fault:  # what else it names need not be true
             return
-        source = self._frames.setdefault((sample.frames, sample.onset, sample.offset), sample.source)
+        frames = sample.frames.resolve()
+        source = self._frames.setdefault((frames, sample.onset, sample.offset), sample.source)
         if source != sample.source:
             yield f"the same frames are already in {source}"
-        name, source = self._subjects.setdefault(unpadded(sample.subject), (sample.subject, sample.source))
+        name, people = self._people.setdefault(frames, (sample.subject, sample.source))
+        if source == sample.source and unpadded(_as_seen(name)) != unpadded(_as_seen(sample.subject)):
+            yield f"its frames are those of subject {name} in {people}, not of {sample.subject}; name the right one"
+        name, source = self._subjects.setdefault(unpadded(_as_seen(sample.subject)), (sample.subject, sample.source))
         if name != sample.subject:
             yield f"subject {sample.subject} is written {name} in {source}; give one person one name"
+        name, source = self._labels.setdefault(_as_seen(sample.label), (sample.label, sample.source))
+        if name != sample.label:
+            yield f"label {sample.label!r} looks like {name!r} in {source} and is written in other characters"
+
+
+def _as_seen(name: str) -> str:
+    """Equal for names that look the same: however composed, in capital letters or not."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def unpadded(name: str) -> str:
@@ -198,21 +241,25 @@ def _frame_defects(sample: Sample, wanted: range) -> Iterable[str]:
             + (f" ({', '.join(others)} instead)" if others else "")
         )
         return
-    missing = [number for number in wanted if number not in files]
-    if missing:
-        yield f"{_ranges(missing)} of {sample.onset}-{sample.offset} missing in {sample.frames}"
-    for number in wanted:
-        if number in files and (reason := frame_files.defect(files[number])):
+    there = [number for number in files if wanted.start <= number < wanted.stop]
+    if missing := _gaps(there, wanted):
+        yield f"{missing} of {sample.onset}-{sample.offset} missing in {sample.frames}"
+    first: frame_files.Size | None = None
+    for number in there:
+        try:
+            size = frame_files.check(files[number])
+        except frame_files.Unusable as reason:
             yield f"{files[number]} {reason}"
+            continue
+        first = first or size
+        if size != first:
+            yield f"{files[number]} has {size.width} x {size.height} px, those before {first.width} x {first.height}"
 
 
-def _ranges(numbers: list[int]) -> str:
-    """`frames 3, 7-9` for [3, 7, 8, 9]."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    spans = ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
-    return f"frame{'s' * (len(numbers) > 1)} {spans}"
+def _gaps(there: list[int], wanted: range) -> str:
+    """`frames 3, 7-9` for what is missing; in the time of what is there, however far away the offset is."""
+    borders = [wanted.start - 1, *there, wanted.stop]
+    gaps = [(before + 1, after - 1) for before, after in itertools.pairwise(borders) if after - before > 1]
+    spans = ", ".join(f"{first}-{last}" if last > first else str(first) for first, last in gaps)
+    several = len(gaps) > 1 or any(last > first for first, last in gaps)
+    return f"frame{'s' * several} {spans}" if gaps else ""

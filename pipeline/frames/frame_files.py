@@ -1,20 +1,21 @@
 """Frame files as recordings come: numbered image files in one folder per clip."""
 
 import re
+import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
+import simplejpeg
 
 from pipeline.errors import InputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 _LAST_DIGITS = re.compile(r"(\d+)(?!.*\d)")
-# How far from its end a complete file may carry its end marker: some cameras pad or sign their files.
-_TAIL = 4096
-_HEAD = 32
-_PNG_DEPTH = 24  # where a PNG says how many bits a channel has
-_BMP_HEADER = 14  # bytes, before what describes the image
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+_BMP_HEADER = 54  # bytes, before the pixels
+_MOST_PIXELS = 2**26  # of a recording of a face; a header that says more is damaged
 
 
 def number_of(name: str) -> int | None:
@@ -51,33 +52,112 @@ def numbered(folder: Path) -> dict[int, Path]:
     return dict(sorted(frames.items()))
 
 
-def defect(path: Path) -> str | None:
-    """Why a frame file cannot be a complete image, or None.
+class Size(NamedTuple):
+    """Of a picture, in pixels."""
 
-    Looks at the first and last bytes only, so that a whole dataset is checked in seconds. A decoder is no help here:
-    OpenCV fills what a truncated JPEG lacks with grey and says nothing.
+    width: int
+    height: int
+
+
+class Unusable(Exception):
+    """Why a file is no whole picture."""
+
+
+def check(path: Path) -> Size:
+    """Decode a file strictly, and give the size of its picture.
+
+    OpenCV fills what a damaged JPEG lacks with grey, or with what comes out by chance, and says nothing; so every
+    remark of libjpeg counts as a defect here, as do the checksums of a PNG and the length of a BMP.
+
+    Raises
+    ------
+    Unusable
+        It is no whole picture of 8 bits per channel.
     """
     try:
-        with path.open("rb") as stream:
-            head = stream.read(_HEAD)
-            size = stream.seek(0, 2)
-            stream.seek(max(0, size - _TAIL))
-            tail = stream.read()
+        if path.exists() and not path.is_file():
+            raise Unusable("is no file but a pipe or a device")  # which would be waited for
+        content = path.read_bytes()
     except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    if size == 0:
-        return "is empty"
-    if head.startswith(b"\xff\xd8\xff"):
-        return None if b"\xff\xd9" in tail else "is a truncated JPEG"
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        if b"IEND" not in tail:
-            return "is a truncated PNG"
-        # OpenCV would keep the upper 8 bits, and of the 12 of a camera no more than 4 values in 100.
-        return "has 16 bits per channel; convert it to 8" if head[_PNG_DEPTH : _PNG_DEPTH + 1] == b"\x10" else None
-    if head.startswith(b"BM"):
-        declared = int.from_bytes(head[2:6], "little")  # 0 in files of some writers
-        return None if size >= max(declared, _BMP_HEADER) else "is a truncated BMP"
-    return "is not a JPEG, PNG or BMP image"
+        raise Unusable(f"cannot be read ({error.strerror})") from error
+    if not content:
+        raise Unusable("is empty")
+    if content.startswith(b"\xff\xd8\xff"):
+        return _check_jpeg(content)
+    if content.startswith(_PNG_START):
+        return _check_png(content)
+    if content.startswith(b"BM"):
+        return _check_bmp(content)
+    raise Unusable("is not a JPEG, PNG or BMP image")
+
+
+def defect(path: Path) -> str | None:
+    """Why a frame file is no whole picture, or None."""
+    try:
+        check(path)
+    except Unusable as reason:
+        return str(reason)
+    return None
+
+
+def _check_jpeg(content: bytes) -> Size:
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
+        size = _plausible(width, height)
+        # Grey, because colours need not be computed to see that all bits are there.
+        simplejpeg.decode_jpeg(content, "CMYK" if colours in ("CMYK", "YCCK") else "GRAY", strict=True)
+    except ValueError as error:
+        cut_off = "premature end of jpeg file" in str(error).lower()
+        raise Unusable("is a truncated JPEG" if cut_off else f"is a damaged JPEG ({error})") from error
+    return size
+
+
+def _check_png(content: bytes) -> Size:
+    place, data, size = len(_PNG_START), zlib.decompressobj(), None
+    while True:
+        length, kind = int.from_bytes(content[place : place + 4]), content[place + 4 : place + 8]
+        end = place + 8 + length
+        chunk, checksum = content[place + 8 : end], content[end : end + 4]
+        if len(checksum) < 4:
+            raise Unusable("is a truncated PNG")
+        if zlib.crc32(kind + chunk) != int.from_bytes(checksum):
+            raise Unusable(f"is a damaged PNG (the checksum of {kind!r} is wrong)")
+        if kind == b"IHDR":
+            size = _plausible(int.from_bytes(chunk[:4]), int.from_bytes(chunk[4:8]))
+            # OpenCV would keep the upper 8 bits, and of the 12 of a camera no more than 4 values in 100.
+            if chunk[8:9] == b"\x10":
+                raise Unusable("has 16 bits per channel; convert it to 8")
+        if kind == b"IDAT":
+            try:
+                data.decompress(chunk)
+            except zlib.error as error:
+                raise Unusable(f"is a damaged PNG ({error})") from error
+        if kind == b"IEND":
+            break
+        place = end + 4
+    if size is None or not data.eof:
+        raise Unusable("is a truncated PNG")
+    return size
+
+
+def _check_bmp(content: bytes) -> Size:
+    declared = int.from_bytes(content[2:6], "little")  # 0 in files of some writers
+    if len(content) < max(declared, _BMP_HEADER):
+        raise Unusable("is a truncated BMP")
+    start = int.from_bytes(content[10:14], "little")
+    width, height = (int.from_bytes(content[at : at + 4], "little", signed=True) for at in (18, 22))
+    size = _plausible(width, abs(height))  # negative where the first row is the upper one
+    bits, compression = int.from_bytes(content[28:30], "little"), int.from_bytes(content[30:34], "little")
+    row = (width * bits + 31) // 32 * 4
+    if compression in (0, 3) and len(content) < start + row * size.height:
+        raise Unusable("is a truncated BMP")
+    return size
+
+
+def _plausible(width: int, height: int) -> Size:
+    if width < 1 or height < 1 or width * height > _MOST_PIXELS:
+        raise Unusable(f"says that it has {width} x {height} px")
+    return Size(width, height)
 
 
 def read(path: Path) -> np.ndarray:

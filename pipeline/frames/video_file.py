@@ -1,6 +1,11 @@
 """A clip in a video file, frame by frame."""
 
+import ctypes
 import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -8,7 +13,8 @@ import numpy as np
 
 from pipeline.errors import InputError
 
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # silent: what FFmpeg remarks, the errors here say better
+os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "16"  # errors: the only sign that what was decoded is not what was recorded
+_PREFIX = "[OPENCV:FFMPEG:16] "
 
 
 class VideoFile:
@@ -29,7 +35,7 @@ class VideoFile:
     Raises
     ------
     InputError
-        The file is no video, or does not have these frames.
+        The file is no video, FFmpeg finds errors in it, or it does not have these frames.
     """
 
     def __init__(
@@ -41,12 +47,18 @@ class VideoFile:
     ) -> None:
         self.path = path
         self.box = box
-        self._open()
         count = 0
-        while self._video.grab():  # the number in the header of a file is a guess
-            count += 1
+        with _said() as remarks:
+            self._open()
+            while self._video.grab():  # the number in the header of a file is a guess
+                count += 1
         if count == 0:
             raise InputError(f"{path}: expected a video that OpenCV reads, found no frame in it")
+        if remarks:
+            raise InputError(
+                f"{path}: expected a video without errors, but FFmpeg says of it: {remarks[0]}"
+                f"{f' (and {len(remarks) - 1} more)' if len(remarks) > 1 else ''}. Copy the file again."
+            )
         self.onset = 1 if onset is None else onset
         self.offset = count if offset is None else offset
         if self.onset < 1 or self.offset > count:
@@ -83,3 +95,26 @@ class VideoFile:
         self._held = {number: frame for number, frame in self._held.items() if number == self._last}
         self._last += 1
         self._held[self._last] = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+@contextmanager
+def _said() -> Iterator[list[str]]:
+    """What FFmpeg says while the block runs; it writes past Python, to the process's own output."""
+    said: list[str] = []
+    flush = ctypes.CDLL(None).fflush
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as file:
+        before = {number: os.dup(number) for number in (1, 2)}
+        try:
+            for number in before:
+                os.dup2(file.fileno(), number)
+            yield said
+        finally:
+            flush(None)
+            for number, copy in before.items():
+                os.dup2(copy, number)
+                os.close(copy)
+        file.seek(0)
+        lines = file.read().decode(errors="replace").splitlines()
+    said += [line.removeprefix(_PREFIX) for line in lines if line.startswith(_PREFIX)]

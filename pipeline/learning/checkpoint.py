@@ -6,6 +6,7 @@ code. The file of a fold that was not wanted (`held_out`) has nothing but the cl
 
 import io
 import platform
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -51,16 +52,24 @@ class Checkpoint:
         Raises
         ------
         InputError
-            There is no such file, something else is in it, or it is that of a fold that was not wanted.
+            There is no such file, something else is in it, it is damaged (PyTorch itself compares no checksum), a
+            value in it is not finite, or it is that of a fold that was not wanted.
         """
         if not path.exists():
             raise InputError(
                 f"{path}: expected a trained network, found no such file. Run `dvc repro`, which trains it."
             )
+        if not path.is_file():
+            raise _foreign(path, "something that is no file")
         try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            stored = path.read_bytes()
+            damaged = zipfile.ZipFile(io.BytesIO(stored)).testzip()
+            if damaged is None:
+                content = torch.load(io.BytesIO(stored), map_location="cpu", weights_only=True)
         except Exception as error:  # PyTorch raises whatever its unpickler stumbles over, with paragraphs of advice
             raise _foreign(path, f"a file that PyTorch does not open ({type(error).__name__})") from error
+        if damaged is not None:
+            raise _foreign(path, f"a damaged file: the checksum of {damaged} in it is wrong")
         if not isinstance(content, dict) or "state_dict" not in content:
             raise _foreign(path, "something else in it")
         if not content["state_dict"]:
@@ -71,6 +80,8 @@ class Checkpoint:
         wrong = {field.name for field in fields(cls)} ^ set(content)
         if wrong:
             raise _foreign(path, f"fields missing or unknown ({', '.join(sorted(map(str, wrong)))})")
+        if fault := _fault(content):
+            raise _foreign(path, fault)
         return cls(**content)
 
 
@@ -82,6 +93,22 @@ def unwanted(classes: list[str]) -> bytes:
 def versions() -> dict[str, str]:
     """Versions of the packages that decide the bytes of a training, by package."""
     return {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__}
+
+
+def _fault(content: Mapping[str, Any]) -> str | None:
+    """What is wrong with the values of a file that has all fields, or None."""
+    classes, state = content["classes"], content["state_dict"]
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes) or not classes:
+        return f"no list of classes ({classes!r:.80})"
+    for name in ("frames", "size"):
+        if type(content[name]) is not int or content[name] < 1:
+            return f"{name} {content[name]!r:.80}"
+    if not isinstance(content["params"], dict) or not isinstance(content["versions"], dict):
+        return "parameters or versions that are no table"
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        return "something else than tensors"
+    infinite = [name for name, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
+    return f"values that are not finite in {', '.join(infinite[:3])}" if infinite else None
 
 
 def _foreign(path: Path, found: str) -> InputError:

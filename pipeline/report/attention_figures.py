@@ -90,6 +90,7 @@ def temporal_attention(weights: np.ndarray, energy: np.ndarray) -> Figure:
         third.hist(np.maximum(weights.ravel(), 1e-6), bins=np.geomspace(1e-6, 1, 49), color=BLUE)
         third.axvline(1 / len(frames), color=GREY, linestyle="--", linewidth=1, label=f"1/T = {1 / len(frames):.3f}")
         third.set(xscale="log", xlabel="weight (below 1e-6: drawn there)", ylabel="frames of all clips", xlim=(1e-6, 1))
+        third.xaxis.set_major_formatter(lambda value, _: f"{value:.0e}")  # the usual one writes formulas
         third.legend(frameon=False, loc="upper left")
     return figure
 

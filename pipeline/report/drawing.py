@@ -37,6 +37,7 @@ def styled() -> AbstractContextManager[None]:
             "axes.axisbelow": True,
             "svg.hashsalt": "stanet",  # otherwise drawn at random for every file
             "svg.fonttype": "path",
+            "text.parse_math": False,  # a name with two `$` in it is no formula
         }
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from pipeline.errors import InputError
 from pipeline.evaluation import comparison
 from pipeline.evaluation.metrics import METRICS
 from pipeline.params import Params
@@ -18,7 +19,7 @@ from pipeline.report.study import Study
 from pipeline.stanet import introspection, trained
 from pipeline.stanet.introspection import Attention
 from pipeline.stanet.network import STANet
-from pipeline.storage import tables
+from pipeline.storage import class_names, tables
 from pipeline.storage.digests import sha256
 from pipeline.storage.parts import Part, arrays
 from pipeline.synthetic import truth
@@ -93,7 +94,10 @@ def open_study(params: Params, sources: Sources, bar: Bar = iter, deviations: Se
     InputError
         An HDF5 file is missing or damaged, or lacks one of the clips.
     """
-    clips, predictions = tables.read(sources.clips), tables.read(sources.predictions)
+    clips, predictions = (
+        tables.read(sources.clips, columns=("clip", "subject", "label")),
+        tables.read(sources.predictions, columns=("clip", "subject", "label", "predicted")),
+    )
     table1 = comparison.read(sources.table1)
     folds = {subject: trained.load(path) for subject, path in sources.networks.items()}
     known = sources.known_motion(list(predictions["clip"]), params)
@@ -105,10 +109,10 @@ def open_study(params: Params, sources: Sources, bar: Bar = iter, deviations: Se
         networks = {subject: fold.network for subject, fold in folds.items()}
         yield Study(
             params=params,
-            classes=json.loads(sources.classes.read_text()),
+            classes=class_names.read(sources.classes),
             clips=clips,
             predictions=predictions,
-            metrics=json.loads(sources.metrics.read_text()),
+            metrics=_metrics(sources.metrics),
             per_subject=tables.read(sources.per_subject, numbers=_PER_SUBJECT),
             per_part=tables.read(sources.per_part, numbers=_PER_PART),
             deviations=deviations,
@@ -129,6 +133,17 @@ def open_study(params: Params, sources: Sources, bar: Bar = iter, deviations: Se
                 hashes=sources.hashes(),
             ),
         )
+
+
+def _metrics(path: Path) -> dict[str, float]:
+    try:
+        found = {str(name): float(value) for name, value in json.loads(path.read_text(encoding="utf-8")).items()}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path}: expected the scores that `aggregate` writes, found something else ({error}). Delete the file and "
+            "run `dvc repro`, which makes it again."
+        ) from error
+    return found
 
 
 def look(

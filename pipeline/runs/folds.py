@@ -98,7 +98,7 @@ def unknown(params: Params, text: str, experiment: str = "") -> dict[Job, Recipe
     if not experiment and file.read_text(encoding="utf-8") != text:
         raise InputError(f"{paths.PARAMS} was changed while the folds were looked at; run again")
     return {
-        _job(params, text, subject, f"{experiment} {subject}".strip(), recipe): recipe
+        _job(params, text, subject, experiment, recipe): recipe
         for subject, recipe in zip(params.subjects, recipes, strict=True)
         if not recipe.known
     }
@@ -205,9 +205,12 @@ def _as_it_is() -> tuple[Params, str]:
     return parse_params(text, paths.PARAMS), text
 
 
-def _job(params: Params, text: str, subject: str, name: str, recipe: Recipe) -> Job:
+def _job(params: Params, text: str, subject: str, experiment: str, recipe: Recipe) -> Job:
     classes, split = paths.classes(params.dataset), paths.split(params.dataset, subject)
-    return Job(name, subject, text, _input(classes, recipe), _input(split, recipe))
+    # The folder of the stage `train`: either goes on where the other was interrupted.
+    kept = paths.resume("train", experiment or params.dataset, subject)
+    name = f"{experiment} {subject}".strip()
+    return Job(name, subject, text, _input(classes, recipe), _input(split, recipe), str(kept))
 
 
 def _input(path: Path, recipe: Recipe) -> str:

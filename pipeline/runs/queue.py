@@ -37,6 +37,9 @@ class Job(NamedTuple):
     """Text of classes.json."""
     split: str
     """Text of the split's table."""
+    kept: str = ""
+    """Folder for what its training has finished when it is interrupted, relative to the caller's checkout: for workers
+    that reach it. Empty to keep nothing."""
 
 
 class Shared(NamedTuple):
@@ -153,7 +156,7 @@ def results(
         return client.submit(
             _task(),
             *(job.params, job.subject, job.classes, job.split),
-            *(list(shared.manifests), str(shared.root), dict(shared.environment), topic),
+            *(list(shared.manifests), str(shared.root), dict(shared.environment), topic, job.kept),
             key=key,
         )
 

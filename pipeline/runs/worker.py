@@ -1,12 +1,14 @@
 """What a Dask worker does: train a fold for a caller that may be on another machine.
 
-It reads flow.h5, and writes nothing: the results go back as bytes.
+It reads flow.h5, and the results go back as bytes. Where it reaches the caller's checkout, it keeps the state of the
+training there after every epoch, as the stage `train` does; elsewhere it writes nothing.
 """
 
 import functools
 import importlib.metadata
 import io
 import json
+import os
 import platform
 import signal
 import sys
@@ -20,7 +22,7 @@ from pipeline import paths
 from pipeline.device import resolve_device
 from pipeline.params import parse_params
 from pipeline.stanet import fold
-from pipeline.storage import parts, tables
+from pipeline.storage import parts, resume, tables
 from pipeline.storage.digests import md5, sha256
 
 _ROOT = Path(__file__).parents[2]
@@ -77,6 +79,7 @@ def train_fold(
     root: str,
     expected: Mapping[str, str],
     topic: str,
+    kept: str = "",
 ) -> fold.Files:
     """Train one fold: `fold.run` with its arguments as text, so that they can be sent to anywhere.
 
@@ -98,9 +101,13 @@ def train_fold(
         The caller's `environment`.
     topic
         The topic of Dask's events that say which epoch is through: (key of the task, epoch).
+    kept
+        Folder for what an interrupted training has finished, relative to `root`; empty to keep nothing.
 
     Raises
     ------
+    InputError
+        Another process trains the same fold in the caller's checkout.
     FlowMissing
         There is no such file here, and it was not sent.
     OtherEnvironment
@@ -111,16 +118,19 @@ def train_fold(
     _check(expected)
     worker = get_worker()
     settings = parse_params(params, paths.PARAMS)
+    names: list[str] = json.loads(classes)
     fold_split = tables.read(io.StringIO(split))
-    return fold.run(
-        settings,
-        subject,
-        json.loads(classes),
-        fold_split,
-        fold.NO_FLOW if fold_split.empty else _flow(tuple(manifests), tuple(fold_split["clip"]), Path(root)),
-        _device(settings.runtime.device, worker),
+    flow = fold.NO_FLOW if fold_split.empty else _flow(tuple(manifests), tuple(fold_split["clip"]), Path(root))
+    device = _device(settings.runtime.device, worker)
+    train = functools.partial(
+        fold.run,
+        *(settings, subject, names, fold_split, flow, device),
         progress=functools.partial(_watched, worker, str(worker.get_current_task()), topic),
     )
+    if not kept or not os.access(root, os.W_OK):
+        return train()
+    with resume.resumable(Path(root) / kept, fold.key(settings, subject, names, fold_split, flow, device)) as finished:
+        return train(parts=finished)
 
 
 def _watched(worker: Worker, key: str, topic: str, epochs: Iterable[int]) -> Iterator[int]:

@@ -190,3 +190,12 @@ def test_a_tree_that_cannot_be_written_is_read_and_left_alone(tree):
     assert len(casme2.read(tree.root).table) == 1
     after = {path: (path.stat().st_mtime_ns, path.is_file() and path.read_bytes()) for path in tree.root.rglob("*")}
     assert after == before
+
+
+def test_a_name_that_leads_to_another_folder_is_refused(tree):
+    tree.add(1, "EP01_01")
+    tree.add(2, "EP01_02")
+    tree.rows[0]["Filename"] = "../sub02/EP01_02"
+    tree.write_annotation()
+    with pytest.raises(InputError, match=r"clip 'sub01/\.\./sub02/EP01_02' has a part that is no name"):
+        casme2.read(tree.root)

@@ -1,5 +1,8 @@
 """A table of clips of one's own."""
 
+import os
+import re
+
 import pandas as pd
 import pytest
 
@@ -142,3 +145,101 @@ def test_advice_is_that_for_the_defect(folder):
         "`exclude` in params.yaml what is no clip."
     )
     assert "Mend" not in str(error.value)
+
+
+# --- what would go wrong later, or without a word -------------------------------------------------------------------
+
+
+def text_of(table) -> str:
+    return pd.DataFrame(table).to_csv(index=False)
+
+
+def refused(folder, text: str | bytes) -> str:
+    (folder / "my clips.csv").write_bytes(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(InputError) as error:
+        readers.read("table", folder)
+    return str(error.value)
+
+
+def test_a_quotation_mark_that_is_never_closed_swallows_no_row(folder):
+    lines = text_of([row for row in rows() for _ in range(4)]).splitlines()
+    lines[12] = lines[12].replace("joy", '"joy')
+    assert "my clips.csv:13: expected a closing quotation mark in the same line" in refused(folder, "\n".join(lines))
+    lines = text_of(rows()).splitlines()
+    lines[2] = lines[2].replace("anger", '"anger')
+    assert "my clips.csv:3: expected a closing quotation mark" in refused(folder, "\n".join(lines))
+
+
+def test_a_delimiter_within_a_cell_is_named(folder):
+    text = text_of(rows()).replace("Joy", "joy, loud")
+    assert "my clips.csv:2: expected at most the 6 cells of the header, found 7" in refused(folder, text)
+
+
+def test_two_sheets_with_the_columns_are_named(folder):
+    with pd.ExcelWriter(folder / "x.xlsx") as book:
+        for name in ("first", "notes", "second"):
+            pd.DataFrame(rows() if name != "notes" else [{"a": 1}]).to_excel(book, sheet_name=name, index=False)
+    with pytest.raises(InputError, match=r"x\.xlsx: expected one sheet with the columns clip.*, found first, second"):
+        readers.read("table", folder)
+
+
+@pytest.mark.parametrize("twin", ["Label", " label ", "LABEL", "la bel"])
+def test_two_columns_with_one_name_are_named(folder, twin):
+    table = pd.DataFrame(rows()).assign(**{twin: "joy"})
+    message = refused(folder, table.to_csv(index=False))
+    assert f"my clips.csv:1: expected one column label, found 'label' and {twin!r}" in message
+
+
+def test_one_folder_belongs_to_one_person_however_it_is_written(folder):
+    table = rows()
+    table[2] |= {"frames": "frames/007/../006/a"}
+    assert "007/a: the same frames are already in my clips.csv:2" in refused(folder, text_of(table))
+    table[2] |= {"onset": 9}
+    assert "its frames are those of subject 006 in my clips.csv:2, not of 007" in refused(folder, text_of(table))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"label": "jo\u200by"}, r"label 'jo\\u200by' has a character that cannot be seen, U\+200B ZERO WIDTH SPACE"),
+        ({"label": "joy\x01"}, r"label 'joy\\x01' has a character that cannot be seen, U\+0001"),
+        ({"label": "jo\x00y"}, r"U\+0000"),
+        ({"subject": "0\x0006"}, "expected a subject of letters"),
+        ({"clip": "006/\u202ea"}, "expected an id of letters"),
+        ({"frames": "frames/006\x00/a"}, r"frames .* U\+0000"),
+        ({"label": "=1+1"}, r"label '=1\+1' begins like a formula"),
+        ({"label": "@joy"}, r"label '@joy' begins like a formula"),
+        ({"label": "-"}, r"label '-' begins like a formula"),
+        ({"clip": "c" * 280}, r"clip c+\.\.\. has 280 bytes, at most 150"),
+        ({"subject": "s" * 252}, r"subject s+\.\.\. has 252 bytes, at most 80"),
+        ({"label": "l" * 200}, r"label l+\.\.\. has 200 bytes, at most 80"),
+        ({"frames": "f/" * 2500}, r"frames .* bytes, at most 1000"),
+        ({"offset": 10**9}, r"frames 12-1000000000 of 8-1000000000 missing"),
+        ({"offset": 10**300}, r"frames 12-1\d+ of 8-1\d+ missing"),
+        ({"onset": -(10**9)}, r"frames -1000000000-7 of -1000000000-11 missing"),
+    ],
+)
+def test_what_would_break_a_later_stage_is_refused_at_once(folder, change, message):
+    table = rows()
+    table[0] |= change
+    found = refused(folder, text_of(table))
+    assert re.search(rf"1 defect in[^\n]*\n[^\n]*{message}", found), found
+
+
+@pytest.mark.parametrize("twin", ["gro\u0308\u00dfe", "\uff47r\u00f6\u00dfe"])
+def test_two_labels_that_look_the_same_are_named(folder, twin):
+    table = rows()
+    for row, label in zip(table, ("gr\u00f6\u00dfe", twin, "anger", "anger"), strict=True):
+        row["label"] = label
+    assert "looks like 'größe' in my clips.csv:2" in refused(folder, text_of(table))
+
+
+def test_a_pipe_in_place_of_a_folder_or_a_frame_is_not_waited_for(folder):
+    os.mkfifo(folder / "frames/pipe")
+    table = rows()
+    table[0] |= {"frames": "frames/pipe"}
+    assert "frames/pipe is missing" in refused(folder, text_of(table))
+    frame = folder / "frames/006/a/9.png"
+    frame.unlink()
+    os.mkfifo(frame)
+    assert "9.png is no file but a pipe or a device" in refused(folder, text_of(rows()))

@@ -1,11 +1,14 @@
 """Frame files: order in time, complete images only."""
 
+import os
+
 import cv2
 import numpy as np
 import pytest
 
 from pipeline.errors import InputError
 from pipeline.frames import frame_files
+from tests.conftest import write_frame
 
 
 @pytest.mark.parametrize(
@@ -90,7 +93,7 @@ def test_sixteen_bits_are_not_cut_to_eight_in_silence(tmp_path):
 
 def test_a_png_that_ends_where_it_begins_is_an_error(tmp_path):
     (tmp_path / "1.png").write_bytes(b"\x89PNG\r\n\x1a\nIEND")
-    with pytest.raises(InputError, match=r"1\.png cannot be decoded"):
+    with pytest.raises(InputError, match=r"1\.png is a truncated PNG"):
         frame_files.read(tmp_path / "1.png")
 
 
@@ -111,5 +114,58 @@ def test_an_image_with_damaged_content_is_an_error(tmp_path):
     content = bytearray(path.read_bytes())
     content[8:40] = bytes(32)
     path.write_bytes(content)
-    with pytest.raises(InputError, match="cannot be decoded"):
+    with pytest.raises(InputError, match=r"1\.png is a damaged PNG .the checksum of .* is wrong"):
         frame_files.read(path)
+
+
+def test_zeros_in_the_middle_of_a_jpeg_are_a_defect(tmp_path):
+    path = tmp_path / "1.jpg"
+    write_frame(path, 1, 340, 280)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 400] = bytes(400)
+    path.write_bytes(content)
+    assert cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) is not None  # OpenCV sees nothing
+    assert str(frame_files.defect(path)).startswith("is a damaged JPEG (Corrupt JPEG data")
+
+
+def test_a_jpeg_that_is_cut_off_behind_its_thumbnail_is_truncated(tmp_path):
+    """The thumbnail in the EXIF part has an end marker of its own."""
+    write_frame(tmp_path / "small.jpg", 1, 40, 30)
+    write_frame(tmp_path / "1.jpg", 2, 340, 280)
+    thumbnail, whole = (tmp_path / "small.jpg").read_bytes(), (tmp_path / "1.jpg").read_bytes()
+    part = b"\xff\xe1" + (len(thumbnail) + 8).to_bytes(2) + b"Exif\0\0" + thumbnail
+    (tmp_path / "1.jpg").write_bytes(whole[:2] + part + whole[2:])
+    assert frame_files.defect(tmp_path / "1.jpg") is None
+    (tmp_path / "1.jpg").write_bytes(whole[:2] + part + whole[2:700])
+    assert frame_files.defect(tmp_path / "1.jpg") == "is a truncated JPEG"
+
+
+def test_what_a_camera_adds_behind_the_end_of_a_jpeg_is_no_defect(tmp_path):
+    write_frame(tmp_path / "1.jpg", 1)
+    (tmp_path / "1.jpg").write_bytes((tmp_path / "1.jpg").read_bytes() + bytes(10_000))
+    assert frame_files.defect(tmp_path / "1.jpg") is None
+
+
+def test_a_wrong_checksum_in_a_png_is_a_defect(tmp_path):
+    path, _ = picture(tmp_path / "1.png")
+    content = bytearray(path.read_bytes())
+    content[content.index(b"IDAT") + 1000] ^= 1
+    path.write_bytes(content)
+    assert frame_files.defect(path) == "is a damaged PNG (the checksum of b'IDAT' is wrong)"
+
+
+@pytest.mark.parametrize("size", [0, 2**31 - 1])
+def test_a_size_that_no_recording_has_is_a_defect(tmp_path, size):
+    (tmp_path / "1.bmp").write_bytes(b"BM" + bytes(16) + size.to_bytes(4, "little") * 2 + bytes(100))
+    assert frame_files.defect(tmp_path / "1.bmp") == f"says that it has {size} x {size} px"
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp"])
+def test_the_size_is_that_of_the_picture(tmp_path, suffix):
+    assert frame_files.check(picture(tmp_path / f"1{suffix}")[0]) == (40, 50)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "1.png")
+    assert frame_files.defect(tmp_path / "1.png") == "is no file but a pipe or a device"

@@ -85,3 +85,22 @@ def test_a_truncated_video_is_one_error_and_nothing_else(tmp_path, capfd):
     with pytest.raises(InputError, match=r"clip\.mp4: expected a video"):
         VideoFile(path)
     assert capfd.readouterr() == ("", "")  # FFmpeg has its own way to say it
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("avi", "MJPG"), ("mp4", "mp4v"), ("mkv", "MJPG")])
+def test_a_video_with_damaged_frames_is_one_error_with_what_ffmpeg_says(tmp_path, capfd, suffix, codec):
+    path = tmp_path / f"clip.{suffix}"
+    noise = np.random.default_rng(0).uniform(0, 255, (120, 160, 3)).astype(np.float32)
+    picture = cv2.GaussianBlur(noise, (0, 0), 3).astype(np.uint8)
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), 25, (160, 120))
+    for shift in range(20):
+        video.write(np.roll(picture, shift, 1))
+    video.release()
+    assert len(VideoFile(path)) == 20
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 400] = bytes(400)
+    path.write_bytes(content)
+    capfd.readouterr()
+    with pytest.raises(InputError, match=r"expected a video without errors, but FFmpeg says of it: \w+"):
+        VideoFile(path)
+    assert capfd.readouterr() == ("", "")

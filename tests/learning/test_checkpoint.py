@@ -79,3 +79,33 @@ def test_a_file_that_is_none_of_ours_is_one_clear_error(write, tmp_path):
     write(path)
     with pytest.raises(InputError, match=f"{re.escape(str(path))}: expected a network of this pipeline.*dvc repro"):
         Checkpoint.read(path)
+
+
+def test_a_flipped_bit_in_the_weights_is_found_by_its_checksum(tmp_path):
+    path = tmp_path / "sub01.pt"
+    weights = torch.arange(1000.0)
+    content = bytearray(example(state_dict={"weight": weights}).to_bytes())
+    place = content.index(weights.numpy().tobytes()) + 2001
+    content[place] ^= 1
+    path.write_bytes(content)
+    assert not torch.equal(torch.load(path)["state_dict"]["weight"], weights)  # PyTorch sees nothing
+    with pytest.raises(InputError, match=r"sub01\.pt: .* a damaged file: the checksum of .*data/0 in it is wrong"):
+        Checkpoint.read(path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused_by_name(tmp_path, value):
+    path = tmp_path / "sub01.pt"
+    path.write_bytes(example(state_dict={"weight": torch.tensor([1.0, value])}).to_bytes())
+    with pytest.raises(InputError, match=r"sub01\.pt: .* values that are not finite in weight"):
+        Checkpoint.read(path)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"frames": -1}, {"size": 2.5}, {"classes": "ab"}, {"classes": []}, {"params": 1}, {"state_dict": [1]}]
+)
+def test_values_of_another_kind_are_refused(tmp_path, changes):
+    path = tmp_path / "sub01.pt"
+    path.write_bytes(example(**changes).to_bytes())
+    with pytest.raises(InputError, match=r"sub01\.pt: expected a network of this pipeline"):
+        Checkpoint.read(path)

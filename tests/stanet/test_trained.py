@@ -46,6 +46,10 @@ def test_a_saved_network_predicts_what_it_predicted(tmp_path):
         {"params": {"model": SETTINGS | {"temporal_attention": False}}},
         {"params": {"model": SETTINGS | {"of_another_version": 1}}},
         {"params": {}},
+        {"params": {"model": SETTINGS | {"regions": 10**9}}},
+        {"params": {"model": SETTINGS | {"pooling": -1}}},
+        {"size": 10**9},
+        {"frames": 10**9},
     ],
 )
 def test_a_network_that_does_not_fit_its_parameters_is_one_clear_error(changes, tmp_path):

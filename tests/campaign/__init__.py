@@ -1,0 +1,1 @@
+"""Faults on purpose, by hand: python -m tests.campaign. See docs/faults.md."""

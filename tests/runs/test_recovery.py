@@ -1,0 +1,247 @@
+"""dvc.lock and DVC's rwlock after a run that was interrupted while DVC wrote them."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import zc.lockfile
+from click.testing import CliRunner
+from dvc.rwlock import RWLockFileCorruptedError, rwlock
+from ruamel.yaml import YAML
+
+from pipeline.__main__ import main
+from pipeline.errors import InputError
+from pipeline.runs import dvc_lock, recovery
+
+LOCK, KEPT = Path("dvc.lock"), Path(".resume/dvc.lock")
+RWLOCK = Path(".dvc/tmp/rwlock")
+NAMES = ("synthesize", "index@casme", "train@casme-sub01", "report@casme", "train@smic-s01", "report@smic")
+
+
+def entry(version: int, outs: int = 2) -> dict:
+    """What DVC writes about a stage."""
+    files = [{"path": f"data/{n}.h5", "hash": "md5", "md5": f"{version:031}{n}", "size": 10} for n in range(outs)]
+    return {
+        "cmd": "stages/python -m stages.train",
+        "params": {"params.yaml": {"lambda": 1e-8, "epochs": version}},
+        "outs": files,
+    }
+
+
+def written(entries: dict) -> str:
+    """The file as DVC writes it."""
+    yaml, text = YAML(), StringIO()
+    yaml.default_flow_style = False
+    yaml.dump({"schema": "2.0", "stages": entries}, text)
+    return text.getvalue()
+
+
+def read(path: Path = LOCK) -> dict:
+    return YAML(typ="safe", pure=True).load(path.read_text())["stages"]
+
+
+BEFORE = {name: entry(1) for name in NAMES}
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A checkout in which every stage ran once; git knows nothing of it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".dvc/tmp").mkdir(parents=True)
+    LOCK.write_text(written(BEFORE))
+    dvc_lock.keep()
+    return tmp_path
+
+
+@pytest.mark.parametrize("stage", ["train@casme-sub01", "report@smic", "train@smic-s02"])
+def test_wherever_dvc_is_stopped_no_other_entry_is_lost(checkout, stage):
+    """DVC writes the file anew with one entry changed, or one more, and is stopped after any number of bytes."""
+    after = BEFORE | {stage: entry(2)}
+    text = written(after)
+    ends = [match.end() for match in re.finditer("\n", text)]  # where what is left is valid
+    for size in [0, *ends[::4], *(end - 3 for end in ends[1::9]), len(text)]:
+        LOCK.write_text(text[:size])
+        recovery.recover()
+        found = read()
+        assert {name: found[name] for name in NAMES if name != stage} == {
+            name: BEFORE[name] for name in NAMES if name != stage
+        }, size
+        assert found.get(stage) in (BEFORE.get(stage), after[stage]), size
+        assert recovery.recover() == []
+        KEPT.write_text(written(BEFORE))
+
+
+def test_a_mended_file_has_the_bytes_that_dvc_writes(checkout):
+    text = LOCK.read_text()
+    LOCK.write_text(text[: len(text) // 2])
+    [fault, done] = recovery.recover()
+    assert LOCK.read_text() == text
+    assert fault.startswith("dvc.lock was damaged: it")
+    assert "6 entries: 2 of the file itself, 4 of the copy that was kept" in done
+    assert Path(".resume/dvc.lock.damaged").read_text() == text[: len(text) // 2]
+
+
+def test_bytes_in_the_middle_that_are_no_text_cost_only_what_follows(checkout):
+    newer = written({name: entry(2) for name in NAMES}).encode()
+    place = newer.index(b"report@casme")
+    LOCK.write_bytes(newer[:place] + b"\0" * 100 + newer[place + 100 :])
+    recovery.recover()
+    assert list(read()) == list(NAMES)
+    assert [found["params"]["params.yaml"]["epochs"] for found in read().values()] == [2, 2, 2, 1, 1, 1]
+
+
+def test_what_git_has_staged_counts_as_well_the_newest_first(checkout):
+    for command in ("init --quiet", "add dvc.lock"):
+        subprocess.run(["git", *command.split()], check=True)
+    LOCK.write_text("")
+    kept = {name: entry(3) for name in NAMES[:2]}
+    KEPT.write_text(written(kept))
+    os.utime(KEPT, (time.time() + 60,) * 2)
+    recovery.recover()
+    assert read() == BEFORE | kept
+    LOCK.write_text("")
+    KEPT.write_text(written(kept))
+    os.utime(KEPT, (1, 1))
+    recovery.recover()
+    assert read() == BEFORE
+
+
+def test_a_shorter_version_that_git_has_is_left_alone(checkout):
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    shorter = written({name: BEFORE[name] for name in NAMES[:3]})
+    LOCK.write_text(shorter)
+    subprocess.run(["git", "add", "dvc.lock"], check=True)
+    assert recovery.recover() == [] and LOCK.read_text() == shorter
+
+
+def test_entries_that_dvc_lost_without_a_word_come_back(checkout):
+    """A cut may leave a valid file: DVC goes on with it, and appends what it runs."""
+    LOCK.write_text(written({name: BEFORE[name] for name in NAMES[:2]} | {"report@casme": entry(2)}))
+    dvc_lock.keep()
+    [fault, _] = recovery.recover()
+    assert fault.endswith("entries are missing, report@smic, train@casme-sub01, train@smic-s01")
+    assert read() == BEFORE | {"report@casme": entry(2)}
+
+
+def test_a_stage_that_git_has_without_stays_away(checkout):
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    fewer = {name: BEFORE[name] for name in NAMES if name != "train@casme-sub01"}
+    LOCK.write_text(written(fewer))
+    subprocess.run(["git", "add", "dvc.lock"], check=True)
+    assert recovery.recover() == [] and read() == fewer
+    LOCK.write_text(written(fewer | {"report@smic": entry(2)}))
+    assert recovery.recover() == [] and read()["report@smic"] == entry(2)
+
+
+def test_a_cut_off_file_never_replaces_the_copy(checkout):
+    text = LOCK.read_text()
+    for size in range(0, len(text), 7):
+        LOCK.write_text(text[:size])
+        dvc_lock.keep()
+        assert KEPT.read_text() == text, size
+
+
+def test_a_new_version_replaces_the_copy(checkout):
+    LOCK.write_text(written(BEFORE | {"report@casme": entry(2)}))
+    dvc_lock.keep()
+    assert KEPT.read_text() == LOCK.read_text() and KEPT.stat().st_mtime == LOCK.stat().st_mtime
+
+
+def test_a_copy_of_the_checkout_keeps_nothing_in_the_folder_it_borrows(checkout, tmp_path_factory, monkeypatch):
+    copy = tmp_path_factory.mktemp("copy")
+    (copy / ".resume").symlink_to(checkout / ".resume")
+    monkeypatch.chdir(copy)
+    LOCK.write_text(written({"synthesize": entry(5)}))
+    dvc_lock.keep()
+    assert read(KEPT) == BEFORE
+
+
+def test_marks_of_a_merge_are_for_a_person(checkout):
+    text = LOCK.read_text() + "<<<<<<< HEAD\n=======\n>>>>>>> other\n"
+    LOCK.write_text(text)
+    with pytest.raises(InputError, match="expected a file without marks of a merge"):
+        recovery.recover()
+    assert LOCK.read_text() == text
+
+
+def test_a_file_that_dvc_is_writing_is_left_alone(checkout, monkeypatch):
+    monkeypatch.setattr(recovery, "_PATIENCE", 0.1)
+    LOCK.write_text("schema")
+    writer = zc.lockfile.LockFile(".dvc/tmp/lock")
+    try:
+        with pytest.raises(InputError, match="another DVC is at work"):
+            recovery.recover()
+    finally:
+        writer.close()
+    assert LOCK.read_text() == "schema"
+    assert recovery.recover()
+
+
+def test_every_command_recovers_and_says_so(checkout):
+    LOCK.write_text("schema: '2.0'\nstages:\n  synth")
+    result = CliRunner().invoke(main, ["use", "nothing"])
+    assert "dvc.lock was damaged" in result.stderr and read() == BEFORE
+    result = CliRunner().invoke(main, ["recover"])
+    assert (result.exit_code, result.output) == (0, "dvc.lock and DVC's rwlock are whole\n")
+
+
+def test_a_folder_without_dvc_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    LOCK.write_text("x")
+    assert recovery.recover() == [] and list(tmp_path.iterdir()) == [tmp_path / "dvc.lock"]
+
+
+# --- rwlock ---------------------------------------------------------------------------------------------------------
+
+
+def held_by(pid: int) -> str:
+    return json.dumps({"write": {"data/a": {"pid": pid, "cmd": "dvc repro"}}, "read": {}})
+
+
+def dvc_takes_the_rwlock() -> None:
+    from dvc.fs import LocalFileSystem
+
+    with rwlock(str(RWLOCK.parent.absolute()), LocalFileSystem(), "dvc repro", [], ["data/a"], False):
+        pass
+
+
+@pytest.mark.parametrize("size", [0, 1, 20, 45])
+def test_the_damaged_rwlock_of_a_dead_process_is_removed(checkout, size):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    RWLOCK.write_text(held_by(process.pid)[:size])
+    with pytest.raises(RWLockFileCorruptedError):
+        dvc_takes_the_rwlock()
+    assert recovery.recover() == [".dvc/tmp/rwlock was damaged by a process that is no more, and was removed"]
+    dvc_takes_the_rwlock()
+
+
+def test_the_damaged_rwlock_of_a_living_process_is_never_removed(checkout):
+    RWLOCK.write_text(held_by(os.getpid())[:45])
+    assert f'"pid": {os.getpid()}' in RWLOCK.read_text()
+    with pytest.raises(InputError, match=f"while DVC is at work here .process {os.getpid()}"):
+        recovery.recover()
+    assert RWLOCK.exists()
+
+
+def test_a_living_dvc_whose_entry_was_cut_off_is_found(checkout):
+    RWLOCK.write_text("{")
+    living = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "dvc"])
+    try:
+        with pytest.raises(InputError, match=f"process {living.pid}"):
+            recovery.recover()
+    finally:
+        living.kill()
+        living.wait()
+    assert recovery.recover()
+
+
+def test_a_whole_rwlock_is_left_alone(checkout):
+    RWLOCK.write_text(held_by(1))
+    assert recovery.recover() == [] and RWLOCK.read_text() == held_by(1)
