@@ -20,8 +20,8 @@ def main(database: str, method: str) -> None:
     params = load_params(paths.PARAMS)
     frames = paths.stabilised(database)
     arrays = {"frames": frames, "flow": paths.flow(database)}[comparators.reads(method)]
-    landmarks = Path(params.comparators.landmarks)
-    task = description.Task(method, params.comparators.settings(method), arrays, frames, landmarks)
+    landmarks = description.Landmarks(Path(params.comparators.landmarks), frames)
+    task = description.Task(method, params.comparators.settings(method), arrays, landmarks)
     task.check_faces()
     with clip_store.reading(arrays) as file:
         clips = clip_store.clip_names(file)

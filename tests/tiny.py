@@ -11,7 +11,8 @@ TINY = {
     "interpolation": {"frames": 6},
     "resize": {"size": 64},
     "model": {"pooling": 1},
-    "comparators": {"methods": ["lbp_sip", "fdm"]},  # one that reads frames, one that reads flow
+    # One that reads frames, one that reads flow.
+    "comparators": {"methods": ["lbp_sip", "fdm"], "lbp_sip": {"radii": [1, 1, 1]}},
     "train": {"epochs": 2, "threads": 1, "augmentation": {"crop": 56}},  # threads: tests run side by side
 }
 

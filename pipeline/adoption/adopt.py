@@ -191,8 +191,8 @@ def _study(
         click.echo(f"\nOne clip of each class to look at: {sheet}")
     if after.head_motion == "keep":
         click.echo(
-            "head_motion: keep, because the paper says nothing about it; but a head that moves by a pixel hides an "
-            "expression. To try without: dvc exp run -S head_motion=affine"
+            "head_motion: keep, as in published results, which say nothing of it; but a head that moves by a pixel "
+            "hides an expression. To try without: dvc exp run -S head_motion=affine"
         )
     estimate(after, task.clips, [area for copy in copies for area in copy.areas], resolve_device(after.runtime.device))
 

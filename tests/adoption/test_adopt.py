@@ -123,7 +123,7 @@ def test_check_writes_nothing(tiny, trees):
 def test_another_estimator_can_be_chosen_from_the_start(checkout, trees):
     shrink(checkout / "params.yaml")
     text = (checkout / "params.yaml").read_text()
-    (checkout / "params.yaml").write_text(text.replace("frames: 20 ", "frames: 3 "))
+    (checkout / "params.yaml").write_text(text.replace("frames: 6 ", "frames: 3 "))
     output = use("smic", "--from", trees["smic"].root, "--flow", "dis")
     assert params.load_params(checkout / "params.yaml").flow.method == "dis"
     assert re.search(r"flow      18 pairs of frames: about ", output)
@@ -162,7 +162,7 @@ def ten_defects(tree):
         f"xlsx:8: {tree.rows[6]['clip']}: label 'joy' is no class of casme2",
         f"xlsx:9: {tree.rows[7]['clip']}: onset and offset must be frame numbers",
         f"xlsx:11: {tree.rows[8]['clip']}: the same clip is already in CASME2-coding-20140508.xlsx:10",
-        "xlsx:12: sub01/../../../outside: frame folder",
+        "xlsx:12: sub01/../../../outside: clip 'sub01/../../../outside' has a part that is no name",
     ]
 
 
@@ -174,7 +174,6 @@ def test_ten_defects_are_reported_at_once_and_nothing_is_written(tiny, copy):
     assert "10 defects in this copy of casme2" in output
     for defect in defects:
         assert output.count(defect) == 1, defect
-    assert "leads out of" in output
     assert (tiny / "params.yaml").read_bytes() == before
     assert sorted(path.name for path in tiny.iterdir()) == ["params.yaml", "weights"]
 

@@ -53,11 +53,10 @@ def study(tmp_path, monkeypatch):
         ):
             path.parent.mkdir(parents=True, exist_ok=True)
         recordings.to_csv(paths.recordings("synthetic"), index=False)
-        clip_store.write_stack(paths.resized("synthetic"), "frames", list(TABLE["clip"]), frames)
+        clip_store.write_stack(paths.stabilised("synthetic"), "frames", list(TABLE["clip"]), frames)
         files = {
             "recordings": parts.file_of(paths.recordings("synthetic")),
-            "resized": parts.file_of(paths.resized("synthetic")),
-            "flow": parts.file_of(paths.resized("synthetic")),
+            **dict.fromkeys(("frames", "flow", "head_motion"), parts.file_of(paths.stabilised("synthetic"))),
         }
         part = parts.Part("synthetic", "", truth=None, annotation={}, **files)
         paths.part("synthetic", "synthetic").write_text(parts.as_text(part))
@@ -169,6 +168,6 @@ def test_a_prediction_that_is_missing_is_named(study):
 
 def test_frames_that_were_changed_are_named(study):
     study()
-    with paths.resized("synthetic").open("ab") as file:
+    with paths.stabilised("synthetic").open("ab") as file:
         file.write(b"x")
-    assert "resized.h5: expected the content with SHA-256" in train(fails=True)
+    assert "stabilised.h5: expected the content with SHA-256" in train(fails=True)

@@ -31,6 +31,8 @@ def study(tmp_path, monkeypatch):
     """A study of twelve clips, in the current folder; STANet has one of three clips wrong."""
     monkeypatch.chdir(tmp_path)
     configure(STUDY)
+    Path("weights").mkdir()
+    Path("weights/none").touch()
     paths.PUBLISHED.parent.mkdir(parents=True)
     shutil.copy(ROOT / paths.PUBLISHED, paths.PUBLISHED)
     table = pd.DataFrame({"subject": [SUBJECTS[number % 3] for number in range(12)]}).sort_values("subject")

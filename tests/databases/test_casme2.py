@@ -153,7 +153,7 @@ def test_the_root_itself_may_be_a_link(tree, tmp_path):
 
 def test_a_file_name_that_leads_out_of_the_tree(tree):
     tree.add(name="../../../outside")
-    broken(tree, "leads out of")
+    broken(tree, "has a part that is no name, but leads to another folder")
 
 
 def test_all_defects_are_reported_at_once(tree):

@@ -12,9 +12,9 @@ from tests.stages.conftest import Workspace, copy_of, ran
 from tests.tiny import shrink
 
 NAMES = ("casme2", "samm", "smic")
-PER_DATABASE = ("index", "interpolate", "resize", "extract_flow")
+PER_DATABASE = ("index", "interpolate", "resize", "stabilise", "extract_flow")
 HASTY = {
-    "interpolation": {"frames": 3},
+    "comparators": {"methods": ["fdm"]},
     "train": {"epochs": 1, "augmentation": {"views": "random"}},
     "synthesize": {"subjects": 2, "clips": 6, "frames": [3, 5]},
 }
@@ -37,7 +37,9 @@ def studied(clean, tmp_path_factory):
     shrink(workspace.root / "params.yaml", HASTY)
     trees = tmp_path_factory.mktemp("trees")
     for seed, name in enumerate(NAMES):
-        pipeline(workspace, "synthesize", name, str(trees / name), "--seed", str(seed), "--clips", "6")
+        pipeline(
+            workspace, "synthesize", name, str(trees / name), "--subjects", "2", "--clips", "6", "--seed", str(seed)
+        )
     outputs = {}
     use(workspace, "casme2", "--from", str(trees / "casme2"))
     outputs["casme2"] = workspace.dvc("repro")
@@ -55,7 +57,7 @@ def test_the_databases_are_computed_once_whichever_study_they_are_in(studied):
     for name in ("samm", "smic"):
         assert {f"{stage}@{name}" for stage in PER_DATABASE} <= ran(outputs["composite"])
     assert not {f"{stage}@casme2" for stage in PER_DATABASE} & ran(outputs["composite"])
-    assert ran(outputs["back"]) <= {"gather@casme2"}  # a manifest
+    assert ran(outputs["back"]) <= {"gather@casme2", "gather_features@casme2-fdm"}  # manifests
 
 
 def test_two_people_stay_two_and_every_fold_has_all_the_others(studied):
@@ -89,7 +91,10 @@ def test_what_follows_a_study_works_on_a_composite(studied, tmp_path):
     workspace = copy_of(studied[0], tmp_path)
     trees = studied[3]
     use(workspace, "composite", *(word for name in NAMES for word in (f"--{name}", str(trees / name))))
-    assert ran(workspace.dvc("repro")) <= {f"gather@{name}" for name in NAMES}
+    assert ran(workspace.dvc("repro")) <= {
+        *(f"gather@{name}" for name in NAMES),
+        *(f"gather_features@{name}-fdm" for name in NAMES),
+    }
     predictions = pd.read_csv(workspace.root / "results/composite/predictions.csv", dtype=str)
     clip = next(name for name in predictions["clip"] if name.startswith("samm-"))
     output = pipeline(workspace, "predict", clip, "--json")

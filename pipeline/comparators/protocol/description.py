@@ -33,6 +33,16 @@ STARTUP = 4.0
 
 
 @dataclass(frozen=True)
+class Landmarks:
+    """Where the landmarks of the clips come from."""
+
+    model: Path
+    """File of the model; an empty one asks for none."""
+    frames: Path
+    """File with the frames of the clips, in the same rows as what is described: the first of each is looked at."""
+
+
+@dataclass(frozen=True)
 class Task:
     """What is to be described: a method, its settings, and the arrays of a database."""
 
@@ -40,10 +50,8 @@ class Task:
     settings: Mapping[str, Any]
     arrays: Path
     """File with the clips that the method reads, written by `clip_store.write_stack`."""
-    frames: Path
-    """File with the frames of the same clips, in the same rows: landmarks are found in the first one."""
-    landmarks: Path
-    """File with the model of the landmarks; an empty one asks for none."""
+    landmarks: Landmarks | None = None
+    """Where the landmarks come from that bound the regions of a method that has some; None: a grid."""
 
     @property
     def stack(self) -> str:
@@ -56,17 +64,18 @@ class Task:
         room = Path(comparators.__file__).parent
         method = Path(inspect.getfile(import_module(f"{comparators.__name__}.{self.name}")))
         code = [Path(comparators.__file__), method, Path(__file__), *sorted((room / "parts").glob("*.py"))]
-        return resume.key(facts, [self.arrays, self.landmarks, *code])
+        model = [self.landmarks.model] if self.landmarks and comparators.has_regions(self.name) else []
+        return resume.key(facts, [self.arrays, *model, *code])
 
     def model(self) -> LandmarkModel | None:
         """The model whose landmarks bound the regions of the method; None where it has none or a grid is wanted."""
-        return model_of(self.landmarks) if comparators.has_regions(self.name) else None
+        return model_of(self.landmarks.model) if self.landmarks and comparators.has_regions(self.name) else None
 
     def check_faces(self) -> None:
         """InputError that names every clip in whose first frame the model sees no face, if it is needed."""
-        if (model := self.model()) is None:
+        if self.landmarks is None or (model := self.model()) is None:
             return
-        with clip_store.reading(self.frames) as file:
+        with clip_store.reading(self.landmarks.frames) as file:
             clips = enumerate(clip_store.clip_names(file))
             regions_by_clip(((clip, clip_store.values(file, "frames", row)) for row, clip in clips), model)
 
@@ -87,9 +96,9 @@ class Task:
         return feature
 
     def _regions(self, row: int) -> np.ndarray | None:
-        if (model := self.model()) is None:
+        if self.landmarks is None or (model := self.model()) is None:
             return None
-        with clip_store.reading(self.frames) as file:
+        with clip_store.reading(self.landmarks.frames) as file:
             return regions_of(clip_store.values(file, "frames", row), model)
 
 
