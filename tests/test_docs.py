@@ -51,7 +51,7 @@ RUN = {
     "python -m pipeline predict": ("tests/stages/test_prediction.py", 'pipeline("predict", '),
     "python -m pipeline score": ("tests/stages/test_composite.py", '"score", "results/composite/predictions.csv"'),
     "python -m pipeline synthesize": ("tests/stages/test_composite.py", '"synthesize", name'),
-    "python -m pipeline use composite": ("tests/stages/test_composite.py", '"composite", *('),
+    "python -m pipeline use composite": ("tests/stages/test_composite.py", '"composite", "--casme2"'),
     "python -m pipeline recover": ("tests/runs/test_recovery.py", '["recover"]'),
     "python -m pipeline verify": ("tests/runs/test_integrity.py", '["verify", *options]'),
     "python -m pipeline use synthetic": ("tests/adoption/test_adopt.py", 'use("synthetic")'),

@@ -30,6 +30,11 @@ def use(workspace: Workspace, *words: str) -> str:
     return output
 
 
+def use_composite(workspace: Workspace, trees: Path) -> str:
+    casme2, samm, smic = (str(trees / name) for name in NAMES)
+    return use(workspace, "composite", "--casme2", casme2, "--samm", samm, "--smic", smic)
+
+
 @pytest.fixture(scope="module")
 def studied(clean, tmp_path_factory):
     """A study of CASME II, then the composite, then CASME II again; what DVC ran each time."""
@@ -43,7 +48,7 @@ def studied(clean, tmp_path_factory):
     outputs = {}
     use(workspace, "casme2", "--from", str(trees / "casme2"))
     outputs["casme2"] = workspace.dvc("repro")
-    use(workspace, "composite", *(word for name in NAMES for word in (f"--{name}", str(trees / name))))
+    use_composite(workspace, trees)
     outputs["composite"] = workspace.dvc("repro")
     composite = workspace.outputs()
     use(workspace, "casme2")
@@ -90,7 +95,7 @@ def test_scores_are_pooled_and_the_parts_are_the_same_predictions(studied):
 def test_what_follows_a_study_works_on_a_composite(studied, tmp_path):
     workspace = copy_of(studied[0], tmp_path)
     trees = studied[3]
-    use(workspace, "composite", *(word for name in NAMES for word in (f"--{name}", str(trees / name))))
+    use_composite(workspace, trees)
     assert ran(workspace.dvc("repro")) <= {
         *(f"gather@{name}" for name in NAMES),
         *(f"gather_features@{name}-fdm" for name in NAMES),
