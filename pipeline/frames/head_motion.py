@@ -83,7 +83,12 @@ def follow(frames: np.ndarray, fit: str) -> np.ndarray:
     for number, frame in enumerate(grey[1:], start=2):
         # None is no first guess, which the type stubs of OpenCV do not know.
         field = estimator.calc(grey[0], frame, None)  # type: ignore[call-overload]
-        head, share = fitted(field.transpose(2, 0, 1), fit)
+        field = field.transpose(2, 0, 1)
+        # Whether there is a head to follow is asked of the affine map: a translation suits few pixels of a head that
+        # turns.
+        affine = fitted(field, "affine")
+        share = agreement(field, affine)
+        head = affine if fit == "affine" else fitted(field, fit)
         if share < LEAST_SHARE:
             raise NoHeadMotionError(
                 f"frame {number} is another picture than frame 1: {100 * share:.0f} % of it move as one, at least "
@@ -99,7 +104,7 @@ def follow(frames: np.ndarray, fit: str) -> np.ndarray:
     return np.stack(path)
 
 
-def fitted(field: np.ndarray, fit: str) -> tuple[np.ndarray, float]:
+def fitted(field: np.ndarray, fit: str) -> np.ndarray:
     """The map that most of a displacement field agrees on.
 
     Parameters
@@ -111,8 +116,7 @@ def fitted(field: np.ndarray, fit: str) -> tuple[np.ndarray, float]:
 
     Returns
     -------
-    float64 (2, 3), which takes pixel (x, y) to (x, y) + field(x, y) wherever the field is the head's; and the share of
-    the pixels that it takes to within `AGREEING` of there.
+    float64 (2, 3), which takes pixel (x, y) to (x, y) + field(x, y) wherever the field is the head's.
     """
     height, width = field.shape[1:]
     y, x = np.mgrid[:height:_STRIDE, :width:_STRIDE].reshape(2, -1)
@@ -135,14 +139,20 @@ def fitted(field: np.ndarray, fit: str) -> tuple[np.ndarray, float]:
         before, coefficients = coefficients, np.linalg.solve(design.T @ weighted, weighted.T @ moved)
         if np.abs(coefficients - before).max() < _SETTLED:
             break
-    distance = np.hypot(*(moved - design @ coefficients).T)
-    share = float((distance < AGREEING * width / _REFERENCE_SIZE).mean())
     head = _identity()
     head[:, 2] = coefficients[0]
     if fit == "affine":
         head[:, :2] += (coefficients[1:] / [[width], [height]]).T
         head[:, 2] -= (coefficients[1] + coefficients[2]) / 2
-    return head, share
+    return head
+
+
+def agreement(field: np.ndarray, head: np.ndarray) -> float:
+    """Share of the pixels that a map (2, 3) takes to within `AGREEING` of where the field (2, H, W) does."""
+    height, width = field.shape[1:]
+    grid = np.stack(np.meshgrid(np.arange(width), np.arange(height))).astype(np.float64)
+    distance = np.hypot(*(_mapped(head, grid) - grid - field))
+    return float((distance < AGREEING * width / _REFERENCE_SIZE).mean())
 
 
 def stabilised(frames: np.ndarray, path: np.ndarray) -> np.ndarray:

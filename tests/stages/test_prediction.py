@@ -197,6 +197,33 @@ def test_another_flow_than_the_networks_is_refused(changed):
         prediction.predict(first(changed).clip)
 
 
+def test_other_head_motion_than_the_networks_is_refused(changed):
+    changed.edit("head_motion: affine ", "head_motion: keep ")
+    with pytest.raises(InputError, match=r"trained on \(head_motion affine.*says head_motion keep.*Set head_motion"):
+        prediction.predict(first(changed).clip)
+
+
+def test_a_network_that_does_not_say_what_was_done_about_head_motion_is_refused(changed):
+    row = first(changed)
+    model = changed.root / f"models/synthetic/{row.subject}.pt"
+    settings = torch.load(model, weights_only=True)["params"]
+    del settings["flow"]["head_motion"]
+    rewrite(model, params=settings)
+    with pytest.raises(
+        InputError, match=r"about head motion in its training, found one of an older version.*dvc repro"
+    ):
+        prediction.predict(row.clip)
+
+
+def test_a_clip_whose_head_cannot_be_followed_is_refused(changed, tmp_path):
+    row = first(changed)
+    folder = elsewhere(changed, row, tmp_path / "new")
+    for file in sorted(folder.iterdir())[1:3]:
+        cv2.imwrite(str(file), np.zeros_like(cv2.imread(str(file))))
+    with pytest.raises(InputError, match=r"expected a head that can be followed.*shows nothing.*--onset and --offset"):
+        prediction.predict(str(folder), face="none")
+
+
 def test_other_classes_than_the_datasets_are_refused(changed):
     path = changed.root / "data/synthetic/classes.json"
     path.unlink()
