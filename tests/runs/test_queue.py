@@ -292,12 +292,12 @@ def test_a_worker_without_the_code_is_one_clear_error(cluster, study):
 def test_a_lost_scheduler_is_one_clear_error(cluster, study):
     cluster.worker("a")()
     with cluster.client() as client, pytest.raises(InputError, match="connection to the scheduler was lost"):
-        collect(client, study.jobs(epochs=10**6), study.shared(), Watch(first=cluster.scheduler.kill))
+        collect(client, study.jobs(epochs=100_000), study.shared(), Watch(first=cluster.scheduler.kill))
 
 
 def test_a_queue_that_is_closed_leaves_the_workers_idle(cluster, study):
     cluster.worker("a")()
-    endless = study.jobs(epochs=10**6)
+    endless = study.jobs(epochs=100_000)
     endless[0] = study.jobs()[0]
     with cluster.client() as client:
         with contextlib.closing(queue.results(client, endless, study.shared(), Watch())) as results:
