@@ -22,7 +22,7 @@ from pipeline import paths
 from pipeline.device import resolve_device
 from pipeline.params import parse_params
 from pipeline.stanet import fold
-from pipeline.storage import parts, resume, tables
+from pipeline.storage import class_names, parts, resume, tables
 from pipeline.storage.digests import md5, sha256
 
 _ROOT = Path(__file__).parents[2]
@@ -118,7 +118,7 @@ def train_fold(
     _check(expected)
     worker = get_worker()
     settings = parse_params(params, paths.PARAMS)
-    names: list[str] = json.loads(classes)
+    names = class_names.parse(classes, paths.classes(settings.dataset))
     fold_split = tables.read(io.StringIO(split))
     flow = fold.NO_FLOW if fold_split.empty else _flow(tuple(manifests), tuple(fold_split["clip"]), Path(root))
     device = _device(settings.runtime.device, worker)

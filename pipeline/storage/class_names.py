@@ -15,8 +15,17 @@ def read(path: Path) -> list[str]:
         The file is missing, or holds no list of different names.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
+        raise _damaged(path, str(error)) from error
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> list[str]:
+    """The names from the content of the file, which errors call `path`; they are those of `read`."""
+    try:
+        found = json.loads(text)
+    except ValueError as error:
         raise _damaged(path, str(error)) from error
     if not isinstance(found, list) or not all(isinstance(name, str) and name for name in found):
         raise _damaged(path, "something else")

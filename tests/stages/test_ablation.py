@@ -180,8 +180,8 @@ def test_an_experiment_made_with_something_else_is_never_taken_for_this_one(abla
 
 def test_a_failing_fold_names_its_experiment_and_the_log(workspace):
     workspace.edit(
-        '    """Train for a fixed number',
-        '    raise SystemError("out of luck")\n    """',
+        '    """Train for a fixed number of epochs, then',
+        '    raise SystemError("out of luck")\n    """Then',
         "pipeline/learning/training.py",
     )
     before = state(workspace)
