@@ -444,3 +444,9 @@ def test_cnn_lstm_runs_where_it_is_listed_and_nowhere_else(tmp_path):
         *(f"train_cnn_lstm@cnn_lstm-synthetic-{subject}" for subject in subjects),
         "pool_cnn_lstm@cnn_lstm-synthetic",
     }
+
+
+def test_a_worker_loads_whatever_a_fold_of_the_stage_depends_on():
+    """It compares its modules with those in dvc.lock, and one that it has not loaded counts as another."""
+    needed = {file for file in closure("stages/train.py") if file.startswith("pipeline/")}
+    assert needed <= closure("pipeline/runs/worker.py")

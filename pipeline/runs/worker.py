@@ -7,7 +7,6 @@ training there after every epoch, as the stage `train` does; elsewhere it writes
 import functools
 import importlib.metadata
 import io
-import json
 import os
 import platform
 import signal
