@@ -159,6 +159,7 @@ def head_motion(path: np.ndarray, flow: np.ndarray, title: str, pictures: int = 
             axes.axhline(0, color=GREY, linestyle="--", linewidth=1)
             axes.legend(frameon=False, fontsize=8)
             axes.set(xlabel="frame", ylabel=label)
+            axes.xaxis.get_major_locator().set_params(integer=True)
         for row, (label, fields) in enumerate((("as filmed", before), ("without\nthe head", flow)), start=1):
             axes = figure.add_subplot(grid[row, :pictures])
             lefts = side_by_side(axes, [flow_colours(fields[i], fastest) for i in numbers], pictures)
