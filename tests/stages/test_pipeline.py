@@ -28,7 +28,7 @@ OF_METHODS = GATHERED | {f"{stage}@synthetic-{method}" for stage in ("describe",
 ALL = {"synthesize", *TRAIN, *OF_METHODS} | {
     f"{stage}@synthetic"
     for stage in (
-        *("index", "interpolate", "resize", "extract_flow", "gather", "task"),
+        *("index", "interpolate", "resize", "stabilise", "extract_flow", "gather", "task"),
         *("aggregate", "largest_class", "compare", "report"),
     )
 }
@@ -43,7 +43,10 @@ def test_the_files_are_those_of_the_contract(finished):
     assert list(clips.columns) == [*columns, "database"] and set(clips["database"]) == {"synthetic"}
     pd.testing.assert_frame_equal(pd.read_csv(data / "recordings.csv"), clips[columns])
     manifest = json.loads((data / "parts/synthetic.json").read_text())
-    for kind, file in (("recordings", "recordings.csv"), ("resized", "resized.h5"), ("flow", "flow.h5")):
+    for kind, file in (
+        *(("recordings", "recordings.csv"), ("frames", "stabilised.h5")),
+        *(("flow", "flow.h5"), ("head_motion", "head_motion.h5")),
+    ):
         digest = hashlib.sha256((data / file).read_bytes()).hexdigest()
         assert manifest[kind] == {"path": f"data/synthetic/{file}", "sha256": digest}
     assert len(clips) == 9 and list(clips["clip"]) == sorted(clips["clip"])
@@ -55,10 +58,13 @@ def test_the_files_are_those_of_the_contract(finished):
     with h5py.File(data / "resized.h5") as file:
         assert file["frames"].shape == (9, 6, 64, 64, 3) and file["frames"].dtype == np.uint8
         assert list(file["clip"].asstr()[:]) == list(clips["clip"])
+    with h5py.File(data / "head_motion.h5") as file:
+        assert file["head_motion"].shape == (9, 6, 2, 3) and file["head_motion"].attrs["fit"] == "affine"
+        assert not np.array_equal(file["head_motion"][:, -1], file["head_motion"][:, 0])
     with h5py.File(data / "flow.h5") as file:
         assert file["flow"].shape == (9, 5, 2, 64, 64) and file["flow"].dtype == np.float16
         assert list(file["clip"].asstr()[:]) == list(clips["clip"])
-        assert file["flow"].attrs["method"] == "dis"
+        assert file["flow"].attrs["method"] == "dis" and file["flow"].attrs["head_motion"] == "affine"
     columns = ["clip", "subject", "label", "predicted", *(f"p_{name}" for name in CLASSES)]
     predictions = pd.read_csv(results / "predictions.csv")
     assert list(predictions.columns) == columns
@@ -290,7 +296,8 @@ def test_a_truncated_file_is_one_clear_error_of_the_stage_that_reads_it(workspac
     incomplete, other = "expected a complete HDF5 file", "expected the content with SHA-256"
     for name, stage, message in (
         ("interpolated.h5", ["resize", "synthetic"], incomplete),
-        ("resized.h5", ["extract_flow", "synthetic"], incomplete),
+        ("resized.h5", ["stabilise", "synthetic"], incomplete),
+        ("head_motion.h5", ["extract_flow", "synthetic"], incomplete),
         ("flow.h5", ["train", "sub01"], other),
     ):
         path = workspace.root / "data/synthetic" / name

@@ -199,7 +199,9 @@ def test_another_flow_than_the_networks_is_refused(changed):
 
 def test_other_head_motion_than_the_networks_is_refused(changed):
     changed.edit("head_motion: affine ", "head_motion: keep ")
-    with pytest.raises(InputError, match=r"trained on \(.*head_motion affine.*says .*head_motion keep.*Set head_motion"):
+    with pytest.raises(
+        InputError, match=r"trained on \(.*head_motion affine.*says .*head_motion keep.*Set head_motion"
+    ):
         prediction.predict(first(changed).clip)
 
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.xdist_group("real datasets")  # one process makes what 
 
 SIZES = {"clips": 6, "subjects": 2, "height": 80, "width": 72, "frames": (5, 8)}
 FRAMES = 3
-STAGES = ("index", "interpolate", "resize", "extract_flow", "gather", "task")
+STAGES = ("index", "interpolate", "resize", "stabilise", "extract_flow", "gather", "task")
 STAGES += ("aggregate", "largest_class", "compare", "report")
 METHOD = "mdmo"  # which has a feature of however few frames
 
@@ -143,7 +143,10 @@ def test_faces_are_not_pushed(studied, tmp_path):
     workspace.dvc("push", "--all-commits")
     pushed = {path.parent.name + path.name for path in (tmp_path / "store").rglob("*") if path.is_file()}
     for layout in ("casme2", "smic"):
-        for name, kept in (("interpolated.h5", False), ("resized.h5", False), ("flow.h5", True), ("clips.csv", True)):
+        for name, kept in (
+            *(("interpolated.h5", False), ("resized.h5", False), ("stabilised.h5", False)),
+            *(("head_motion.h5", True), ("flow.h5", True), ("clips.csv", True)),
+        ):
             digest = hashlib.md5(workspace.read(f"data/{layout}/{name}")).hexdigest()
             assert (digest in pushed) is kept, f"{layout}/{name}"
 

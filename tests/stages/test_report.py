@@ -45,7 +45,7 @@ def test_parameters_hashes_and_versions_are_there(finished):
     loaded = params.load_params(finished.root / "params.yaml")
     for key, value in parameters(loaded).items():
         assert f"{key} {value}" in text
-    for file in ("data/synthetic/flow.h5", "data/synthetic/resized.h5", "models/synthetic/sub02.pt"):
+    for file in ("data/synthetic/flow.h5", "data/synthetic/stabilised.h5", "models/synthetic/sub02.pt"):
         [sum256] = finished.run("sha256sum", file).split()[:1]
         assert f"{file} {sum256}" in text
     [(name, sum256)] = json.loads(finished.read("data/synthetic/annotation.json")).items()
