@@ -171,35 +171,26 @@ def use(
             )
         adopt.use(name, root, Path(annotated[0]) if annotated else None, method, classes or "own", check)
     else:
-        _use_composite(name, root, title, annotated, accepted, method, classes, check, roots)
+        if root or classes == "own":
+            raise InputError(
+                f"{name} is a study of several databases in three classes: expected --smic DIR --casme2 DIR"
+            )
+        if title and name != adopt.COMPOSITE:
+            raise InputError(f"--as: expected with composite; {name} has a name")
+        adopt.use_composite(title or name, roots, _files(annotated), method, accepted, check)
     if next_commands.wanted(quiet, result=False):
         click.echo(next_commands.after_use(load_params(paths.PARAMS), check))
 
 
-def _use_composite(
-    name: str,
-    root: Path | None,
-    title: str | None,
-    annotated: tuple[str, ...],
-    accepted: tuple[str, ...],
-    method: str | None,
-    classes: str | None,
-    check: bool,
-    roots: dict[str, Path],
-) -> None:
-    from pipeline.adoption import adopt
-
-    if root or classes == "own":
-        raise InputError(f"{name} is a study of several databases in three classes: expected --smic DIR --casme2 DIR")
-    if title and name != adopt.COMPOSITE:
-        raise InputError(f"--as: expected with composite; {name} has a name")
+def _files(annotated: tuple[str, ...]) -> dict[str, Path]:
+    """The annotation of each database, from DATABASE=FILE."""
     files = {}
     for entry in annotated:
         database, _, file = entry.partition("=")
         if not file:
             raise InputError(f"--annotation: expected DATABASE=FILE in a study of several databases; found {entry}")
         files[database] = Path(file)
-    adopt.use_composite(title or name, roots, files, method, accepted, check)
+    return files
 
 
 @main.command()
