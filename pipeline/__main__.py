@@ -184,7 +184,7 @@ def use(
 
 def _files(annotated: tuple[str, ...]) -> dict[str, Path]:
     """The annotation of each database, from DATABASE=FILE."""
-    files = {}
+    files: dict[str, Path] = {}
     for entry in annotated:
         database, _, file = entry.partition("=")
         if not file:

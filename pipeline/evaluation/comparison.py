@@ -224,7 +224,7 @@ def sentences(table: pd.DataFrame) -> list[str]:
     else:
         found.append(
             f"{reference['title']} is one seed: another one moves a network by some clips, and with it every "
-            "comparison. `python -m pipeline compare` takes experiments of other seeds."
+            "comparison. The command compare (python -m pipeline compare) takes experiments of other seeds."
         )
     found.append(
         "McNemar's test asks whether as many clips are won as lost, and takes clips for independent: its p are rather "

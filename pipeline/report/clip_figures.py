@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
+from matplotlib.ticker import MaxNLocator
 
 from pipeline.frames.head_motion import restored
 from pipeline.report.attention_scores import motion_energy
@@ -159,7 +160,7 @@ def head_motion(path: np.ndarray, flow: np.ndarray, title: str, pictures: int = 
             axes.axhline(0, color=GREY, linestyle="--", linewidth=1)
             axes.legend(frameon=False, fontsize=8)
             axes.set(xlabel="frame", ylabel=label)
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         for row, (label, fields) in enumerate((("as filmed", before), ("without\nthe head", flow)), start=1):
             axes = figure.add_subplot(grid[row, :pictures])
             lefts = side_by_side(axes, [flow_colours(fields[i], fastest) for i in numbers], pictures)
