@@ -23,6 +23,7 @@ CHANGES = {
     "synthesize": {"subjects": 2, "clips": 4},  # the generator's least: a clip of each class
     "interpolation": {"frames": 4},
     "flow": {"method": "flownet2", "weights": "weights/random.ckpt"},
+    "comparators": {"methods": []},  # which read this flow as they read any other
     "train": {"epochs": 1},
 }
 PAIRS = 4 * 3
@@ -54,6 +55,7 @@ def test_the_whole_pipeline_runs(study):
         assert dict(file["flow"].attrs) == {
             "method": "flownet2",
             "align_corners": 1,
+            "head_motion": "affine",
             "tf32": 0,
             "weights_sha256": digest,
         }
