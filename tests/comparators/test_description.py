@@ -1,13 +1,17 @@
 """The features of a database: the same whoever computes them, kept when interrupted, refused where they are wrong."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from pipeline import comparators
+from pipeline.comparators.parts.face_landmarks import model_of, regions_of
 from pipeline.comparators.protocol import description
-from pipeline.comparators.protocol.description import Task
+from pipeline.comparators.protocol.description import Landmarks, Task
 from pipeline.errors import InputError
 from pipeline.storage import clip_store
+from pipeline.storage.digests import sha256
 from pipeline.storage.resume import Parts
 from tests.comparators.methods import MEAN_FLOW, add
 
@@ -85,3 +89,56 @@ def test_what_a_method_of_ones_own_must_not_give_is_refused(flow, tmp_path, monk
     add(monkeypatch, tmp_path, "mine", MEAN_FLOW.replace("{}", feature))
     with pytest.raises(InputError, match=message):
         described(Task("mine", {}, flow), tmp_path / "kept")
+
+
+STAND_IN = Path(__file__).parent / "schematic_face.tflite"  # which sees a face in whatever is red
+
+
+def red(*reds):
+    """Frames of clips of two, each of one shade of red, uint8 (N, 2, 24, 24, 3)."""
+    frames = np.zeros((len(reds), 2, 24, 24, 3), np.uint8)
+    frames[..., 0] = np.array(reds)[:, None, None, None]
+    return frames
+
+
+def landmarks(folder, model=STAND_IN, reds=(255, 200, 150, 255, 255)):
+    clip_store.write_stack(folder / "frames.h5", "frames", CLIPS, list(red(*reds)))
+    return Landmarks(model, folder / "frames.h5")
+
+
+def test_regions_are_those_of_the_face_where_there_is_a_model(flow, tmp_path):
+    task = Task("mdmo", {}, flow, landmarks(tmp_path))
+    task.check_faces()
+    regions = regions_of(red(255)[0], model_of(STAND_IN))
+    expected = np.stack([comparators.describe("mdmo", clip, regions=regions) for clip in FIELDS])
+    np.testing.assert_array_equal(described(task, tmp_path / "kept", workers=1), expected)
+    assert not np.array_equal(expected, described(Task("mdmo", {}, flow), tmp_path / "grid", workers=1))
+    assert description.attributes(task)["landmarks_sha256"] == sha256(STAND_IN)
+
+
+def test_without_a_model_and_without_regions_nothing_asks_for_a_face(flow, tmp_path):
+    (tmp_path / "none").touch()
+    for task in (
+        Task("mdmo", {}, flow, landmarks(tmp_path, tmp_path / "none", reds=(0,) * 5)),
+        Task("fdm", {"blocks": (2, 3, 3)}, flow, landmarks(tmp_path, reds=(0,) * 5)),
+    ):
+        task.check_faces()
+        plain = Task(task.name, task.settings, flow)
+        np.testing.assert_array_equal(
+            described(task, tmp_path / f"{task.name}1", workers=1),
+            described(plain, tmp_path / f"{task.name}2", workers=1),
+        )
+        assert "landmarks_sha256" not in description.attributes(task)
+
+
+def test_all_clips_without_a_face_are_named_before_anything_is_described(flow, tmp_path):
+    task = Task("mdmo", {}, flow, landmarks(tmp_path, reds=(255, 0, 255, 10, 255)))
+    with pytest.raises(InputError, match=r"2 are not right:\n  s1/EP01: no face .*\n  s3/EP01: no face "):
+        task.check_faces()
+
+
+def test_another_model_uses_nothing_of_what_was_kept(flow, tmp_path):
+    (tmp_path / "none").touch()
+    with_model, without = landmarks(tmp_path), landmarks(tmp_path, tmp_path / "none")
+    assert Task("mdmo", {}, flow, with_model).key() != Task("mdmo", {}, flow, without).key()
+    assert Task("fdm", {}, flow, with_model).key() == Task("fdm", {}, flow, without).key()
