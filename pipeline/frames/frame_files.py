@@ -107,7 +107,8 @@ def _check_jpeg(content: bytes) -> Size:
         # Grey, because colours need not be computed to see that all bits are there.
         simplejpeg.decode_jpeg(content, "CMYK" if colours in ("CMYK", "YCCK") else "GRAY", strict=True)
     except ValueError as error:
-        cut_off = "premature end of jpeg file" in str(error).lower()
+        # A file that ends within its header lacks the marker of its end, and libjpeg complains of something else.
+        cut_off = "premature end of jpeg file" in str(error).lower() or b"\xff\xd9" not in content
         raise Unusable("is a truncated JPEG" if cut_off else f"is a damaged JPEG ({error})") from error
     return size
 

@@ -141,6 +141,13 @@ def test_a_jpeg_that_is_cut_off_behind_its_thumbnail_is_truncated(tmp_path):
     assert frame_files.defect(tmp_path / "1.jpg") == "is a truncated JPEG"
 
 
+@pytest.mark.parametrize("kept", [3, 100, 200, 400])
+def test_a_jpeg_that_is_cut_off_within_its_header_is_truncated(tmp_path, kept):
+    write_frame(tmp_path / "1.jpg", 2, 340, 280)
+    (tmp_path / "1.jpg").write_bytes((tmp_path / "1.jpg").read_bytes()[:kept])
+    assert frame_files.defect(tmp_path / "1.jpg") == "is a truncated JPEG"
+
+
 def test_what_a_camera_adds_behind_the_end_of_a_jpeg_is_no_defect(tmp_path):
     write_frame(tmp_path / "1.jpg", 1)
     (tmp_path / "1.jpg").write_bytes((tmp_path / "1.jpg").read_bytes() + bytes(10_000))

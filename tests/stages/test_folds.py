@@ -161,6 +161,6 @@ def test_bad_input_is_one_clear_error(workspace):
     assert "found both" in output and "Traceback" not in output
     assert "--seeds is for --variants" in workspace.pipeline(*FOLDS, "--seeds", "2", fails=True)
     assert "0 is not in the range" in workspace.pipeline(*FOLDS[:-1], "0", fails=True)
-    workspace.edit("seed: 0 ", "seed: x ")
+    workspace.edit("\nseed: 0 ", "\nseed: x ")
     output = workspace.pipeline(*FOLDS, fails=True)
     assert "params.yaml: 1 wrong" in output and "Traceback" not in output
