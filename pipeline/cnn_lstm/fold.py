@@ -24,7 +24,7 @@ from torch import Tensor
 from pipeline.cnn_lstm import network, objectives, states
 from pipeline.cnn_lstm.network import CNNLSTM, ClipOutput, StatesCNN, StatesOutput, Weights, states_loss
 from pipeline.cnn_lstm.states import state_frames
-from pipeline.learning import augmentation, checkpoint, initialisation, memory, seeds, training
+from pipeline.learning import augmentation, checkpoint, cuda_graph, initialisation, memory, seeds, training
 from pipeline.learning.checkpoint import Checkpoint
 from pipeline.learning.objective import Objective, accuracy, cross_entropy
 from pipeline.learning.predictions import predictions
@@ -130,7 +130,19 @@ def key(
         if device.type == "cuda"
         else torch.backends.cpu.get_cpu_capability(),
     }
-    code = (augmentation, initialisation, network, objectives, Objective, resume, run, seeds, states, training)
+    code = (
+        augmentation,
+        cuda_graph,
+        initialisation,
+        network,
+        objectives,
+        Objective,
+        resume,
+        run,
+        seeds,
+        states,
+        training,
+    )
     return resume.key(facts, [Path(inspect.getfile(part)) for part in code])
 
 

@@ -57,7 +57,7 @@ def state_continuity(features: Tensor) -> Tensor:
 
 def _spread(features: Tensor, groups: Tensor) -> Tensor:
     """Half the mean squared distance from the mean of the group: (M, D), int64 (M,) -> scalar."""
-    members = functional.one_hot(groups).to(features.dtype)  # (M, groups)
-    # As matrix products, because their gradient is deterministic on a GPU; that of an indexed sum is not.
-    means = (members.T @ features) / members.sum(dim=0).clamp(min=1)[:, None]  # (groups, D)
-    return (features - members @ means).square().mean() / 2
+    same = (groups[:, None] == groups).to(features.dtype)  # (M, M)
+    # As a matrix product, because its gradient is deterministic on a GPU; that of an indexed sum is not.
+    means = (same @ features) / same.sum(dim=1, keepdim=True)  # (M, D), of each feature's group
+    return (features - means).square().mean() / 2

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from pipeline.errors import InputError
 from pipeline.learning.augmentation import TEST_VIEW, View, Views
+from pipeline.learning.cuda_graph import Recorded
 from pipeline.learning.objective import Objective, Output, OutputT
 from pipeline.learning.seeds import generator
 from pipeline.storage.resume import Parts
@@ -182,26 +183,34 @@ def fit(
     views = Views(settings.views, settings.crop, height, width, device, vectors=settings.vectors)
     train, labels = train.to(clips.device), labels.to(device)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's stub
-    optimiser = torch.optim.Adam(network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+    on_gpu = device.type == "cuda"
+    optimiser = torch.optim.Adam(
+        network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True, capturable=on_gpu
+    )
     stream = generator(seed)
     rows = _restore(parts, network, optimiser, stream) if parts else []
     forward = _compiled(network) if settings.compile else network
     network.train()
+
+    def step(batch: Tensor, targets: Tensor, shown: Tensor) -> Tensor:
+        """Learn from clips (B, T, C, H, W), classes and views (B,): sums of loss and measures, float64 (1 + m,)."""
+        fields = views.show(batch.float(), shown)
+        with torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16):
+            output: OutputT = forward(fields)
+            loss = objective.loss(output, targets)
+        optimiser.zero_grad()
+        torch.autograd.backward(loss)
+        optimiser.step()
+        return len(targets) * _measured(objective, loss, output, targets)
+
+    take_step = Recorded(step, network, optimiser) if on_gpu else step
     for epoch in progress(range(len(rows) + 1, settings.epochs + 1)):
         totals = torch.zeros(1 + len(objective.measures), dtype=torch.float64, device=device)
         clip, view = _order(len(train), settings, stream)
         for numbers, shown in zip(
             _batches(clip, clips.device, settings), _batches(view, device, settings), strict=True
         ):
-            targets = labels[numbers.to(device)]
-            fields = views.show(_batch(clips, train[numbers], device), shown)
-            with torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16):
-                output: OutputT = forward(fields)
-                loss = objective.loss(output, targets)
-            optimiser.zero_grad()
-            torch.autograd.backward(loss)
-            optimiser.step()
-            totals += len(numbers) * _measured(objective, loss, output, targets)
+            totals += take_step(_batch(clips, train[numbers], device), labels[numbers.to(device)], shown)
         rows.append((epoch, *(totals / len(clip)).tolist()))
         _check(rows[-1][1], f"the loss of epoch {epoch}")
         if parts:
@@ -258,11 +267,11 @@ def _compiled(network: nn.Module) -> Callable[[Tensor], Any]:
 
 
 def _batch(clips: Tensor, numbers: Tensor, device: torch.device) -> Tensor:
-    """float32 (B, T, C, H, W) on the device."""
+    """The clips with these numbers on the device, (B, T, C, H, W)."""
     batch = clips.index_select(0, numbers)
     if batch.device.type != device.type:
         batch = batch.pin_memory()  # a GPU fetches it from there by itself
-    return batch.to(device, non_blocking=True).float()
+    return batch.to(device, non_blocking=True)
 
 
 def _order(clips: int, settings: TrainingSettings, stream: torch.Generator) -> tuple[Tensor, Tensor]:

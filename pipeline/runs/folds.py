@@ -28,8 +28,6 @@ from pipeline.runs.queue import Job, Shared
 from pipeline.runs.run_cache import Recipe
 from pipeline.storage.outputs import NO_ROOM
 
-_WORKERS_PER_GPU = 4
-
 
 def run_folds(workers: int | None = None, scheduler: str | None = None) -> None:
     """Train all out-of-date folds of the active dataset, then run what follows.
@@ -159,12 +157,12 @@ def train_side_by_side(params: Params, recipes: dict[Job, Recipe], workers: int 
 
 
 def default_workers(params: Params, device: torch.device) -> int:
-    """As many workers as have `train.threads` cores each; on GPUs, no more than a few for each."""
+    """As many workers as have `train.threads` cores each, and no more than one per GPU, which a fold keeps busy."""
     cores = max(1, CPU_COUNT // params.train.threads)
     if device.type == "cpu":
         return cores
     gpus = torch.cuda.device_count() if device.index is None else 1
-    return min(cores, _WORKERS_PER_GPU * gpus)
+    return min(cores, gpus)
 
 
 class _Progress:

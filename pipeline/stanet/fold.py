@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import InputError
-from pipeline.learning import augmentation, checkpoint, initialisation, memory, seeds, training
+from pipeline.learning import augmentation, checkpoint, cuda_graph, initialisation, memory, seeds, training
 from pipeline.learning.checkpoint import Checkpoint
 from pipeline.learning.objective import Objective, accuracy, cross_entropy
 from pipeline.learning.predictions import predictions
@@ -119,7 +119,7 @@ def key(params: Params, subject: str, classes: list[str], split: pd.DataFrame, f
         if device.type == "cuda"
         else torch.backends.cpu.get_cpu_capability(),
     }
-    code = (augmentation, initialisation, network, Objective, resume, run, seeds, training)
+    code = (augmentation, cuda_graph, initialisation, network, Objective, resume, run, seeds, training)
     return resume.key(facts, [Path(inspect.getfile(part)) for part in code])
 
 

@@ -277,10 +277,33 @@ def test_on_a_gpu_an_interrupted_fold_goes_on(gpu, tmp_path):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_reruns_on_a_gpu_give_the_same_bytes():
-    one, two = (train(*clips(6), clips(3)[0], every_view=True, device=torch.device("cuda")) for _ in range(2))
-    assert one.probabilities.tobytes() == two.probabilities.tobytes()
-    assert all(torch.equal(one.state[name], two.state[name]) for name in one.state)
+@pytest.mark.parametrize("changes", [{}, {"bfloat16": True}, {"batch_size": 4}], ids=str)
+def test_reruns_on_a_gpu_give_the_same_bytes(tmp_path, changes):
+    """And so does a training that was interrupted; batches of two sizes make two recordings of a step."""
+    data, cuda = (*clips(6), clips(3)[0]), torch.device("cuda")
+    one, two = (train(*data, epochs=4, every_view=True, device=cuda, **changes) for _ in range(2))
+    with pytest.raises(Interrupted):
+        train(
+            *data,
+            epochs=4,
+            every_view=True,
+            device=cuda,
+            **changes,
+            parts=parts_of(tmp_path),
+            progress=interrupt_after(2),
+        )
+    again = train(*data, epochs=4, every_view=True, device=cuda, **changes, parts=parts_of(tmp_path))
+    for other in (two, again):
+        assert one.probabilities.tobytes() == other.probabilities.tobytes()
+        assert all(torch.equal(one.state[name], other.state[name]) for name in one.state)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_learns_what_a_cpu_learns():
+    data = *clips(6), clips(3, seed=1)[0]
+    there, here = (train(*data, every_view=True, batch_size=4, device=device) for device in (torch.device("cuda"), CPU))
+    np.testing.assert_allclose(there.probabilities, here.probabilities, atol=1e-3)
+    np.testing.assert_allclose(there.curve, here.curve, rtol=1e-3, atol=1e-4)
 
 
 class MotionOutput(NamedTuple):
