@@ -3,32 +3,39 @@
 It computes what the CPU computes, and refuses what a GPU refuses: an operator whose tensors lie on two devices, or a
 NumPy array of a tensor that was not fetched. So a test sees every value that was left on the wrong side. It cannot
 tell what a GPU's own arithmetic, memory or speed would do.
+
+With a real GPU it is not made, and its tests are skipped: PyTorch's automatic differentiation serves one kind of device
+beside the CPU, and would take the pretended one for the real one.
 """
 
 from types import SimpleNamespace
 
+import pytest
 import torch
 from torch.utils import _pytree, backend_registration
 from torch.utils._python_dispatch import TorchDispatchMode
 
 _KIND = "pretended"
 
-backend_registration._setup_privateuseone_for_python_backend(
-    _KIND,
-    backend_module=SimpleNamespace(
-        is_available=lambda: True,
-        is_initialized=lambda: True,
-        device_count=lambda: 1,
-        current_device=lambda: 0,
-        get_amp_supported_dtype=lambda: [],
-        _is_in_bad_fork=lambda: False,
-        manual_seed_all=lambda seed: None,
-    ),
-)
-_autocast = torch.library.Library("_", "IMPL")  # PyTorch forgets what is registered with its last reference
-_autocast.fallback(torch.library.fallthrough_kernel, "AutocastPrivateUse1")
+_REAL = torch.cuda.is_available()
 
-DEVICE = torch.device(_KIND, 0)
+if not _REAL:
+    backend_registration._setup_privateuseone_for_python_backend(
+        _KIND,
+        backend_module=SimpleNamespace(
+            is_available=lambda: True,
+            is_initialized=lambda: True,
+            device_count=lambda: 1,
+            current_device=lambda: 0,
+            get_amp_supported_dtype=lambda: [],
+            _is_in_bad_fork=lambda: False,
+            manual_seed_all=lambda seed: None,
+        ),
+    )
+    _autocast = torch.library.Library("_", "IMPL")  # PyTorch forgets what is registered with its last reference
+    _autocast.fallback(torch.library.fallthrough_kernel, "AutocastPrivateUse1")
+
+DEVICE = torch.device("cuda" if _REAL else _KIND, 0)
 
 _aten = torch.ops.aten
 _BETWEEN_DEVICES = {_aten._to_copy.default, _aten.copy_.default}
@@ -70,6 +77,8 @@ class PretendGPU(TorchDispatchMode):
     """Within it, `DEVICE` can be used as a device."""
 
     def __enter__(self):
+        if _REAL:
+            pytest.skip("there is a real GPU")
         # `torch.tensor` makes its tensor on the CPU, and then copies it by an operator that this mode sees.
         self._before = torch._C._only_lift_cpu_tensors()
         torch._C._set_only_lift_cpu_tensors(True)
@@ -122,5 +131,5 @@ def _lstm_cell(inputs, hidden, cell, input_bias=None, hidden_bias=None):
     return read.sigmoid() * cell.tanh(), cell, gates
 
 
-for _key in "AutogradPrivateUse1", "PrivateUse1":
+for _key in () if _REAL else ("AutogradPrivateUse1", "PrivateUse1"):
     torch.library.impl("aten::_thnn_fused_lstm_cell", _key, _lstm_cell)

@@ -14,9 +14,9 @@ PARAMS = params.load_params(Path(__file__).parents[2] / "params.yaml")  # train.
 
 @pytest.mark.parametrize(
     ("cores", "device", "gpus", "expected"),
-    [(1, "cpu", 0, 1), (2, "cpu", 0, 1), (9, "cpu", 0, 4), (32, "cuda", 2, 8), (4, "cuda", 2, 2), (32, "cuda:1", 2, 4)],
+    [(1, "cpu", 0, 1), (2, "cpu", 0, 1), (9, "cpu", 0, 4), (32, "cuda", 2, 2), (2, "cuda", 2, 1), (32, "cuda:1", 2, 1)],
 )
-def test_every_worker_has_its_threads_and_a_gpu_is_shared_by_few(monkeypatch, cores, device, gpus, expected):
+def test_every_worker_has_its_threads_and_a_gpu_of_its_own(monkeypatch, cores, device, gpus, expected):
     monkeypatch.setattr(folds, "CPU_COUNT", cores)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     assert folds.default_workers(PARAMS, torch.device(device)) == expected
