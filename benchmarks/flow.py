@@ -140,20 +140,20 @@ def tf32_error(file: Path, network: Estimator, frames: np.ndarray, device: torch
     )
 
 
-def reading_and_writing(folder: Path) -> None:
-    """Pairs per second of everything in the stage but the estimator."""
-    clips = 20
+def whole_stage(folder: Path, estimator: estimators.FlowEstimator, what: str, clips: int) -> None:
+    """Pairs per second of reading, estimating, keeping and writing."""
     frames = np.random.default_rng(0).integers(0, 256, (clips, PAIRS + 1, SIZE, SIZE, 3), np.uint8)
     names = [str(number) for number in range(clips)]
     clip_store.write_stack(folder / "resized.h5", "frames", names, frames)
-    estimator = Nothing(Path(), "cpu")
+    at_once = estimator.clips_at_once(frames.shape[1:])
+    estimator.estimate_clips(frames[:at_once])  # warm-up
     start = time.perf_counter()
     with clip_store.reading(folder / "resized.h5") as file:
-        extraction.key(folder / "resized.h5", estimator, 1)
-        fields = extraction.extract(file["frames"], estimator, 1, Parts(folder / "parts"))
+        extraction.key(folder / "resized.h5", estimator, at_once)
+        fields = extraction.extract(file["frames"], estimator, at_once, Parts(Path(tempfile.mkdtemp(dir=folder))))
         clip_store.write_stack(folder / "flow.h5", "flow", names, fields)
     rate = clips * PAIRS / (time.perf_counter() - start)
-    click.echo(f"reading, keeping and writing: {rate:.0f} pairs/s, {STUDY / rate:.1f} s for {STUDY:,} pairs")
+    click.echo(f"{what}: {rate:.0f} pairs/s, {STUDY / rate:.1f} s for {STUDY:,} pairs")
 
 
 def synthetic_clips(folder: Path, step: int) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
@@ -217,7 +217,9 @@ def main(weights: Path | None, device: str) -> None:
             torch.save(FlowNet2().state_dict(), file)
         network = Estimator(file, str(chosen))
         speed(network, chosen)
-        reading_and_writing(folder)
+        whole_stage(folder, Nothing(Path(), "cpu"), "reading, keeping and writing", clips=20)
+        if chosen.type == "cuda":
+            whole_stage(folder, network, "reading, estimating, keeping and writing", clips=STUDY // PAIRS)
         compared = {method: estimators.estimator(method, file, "cpu") for method in ("dis", "farneback")}
         if weights:
             compared["flownet2"] = network

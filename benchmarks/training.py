@@ -2,7 +2,7 @@
 
     python -m benchmarks.training            # step against the plain baseline, matrix rate, profile
     python -m benchmarks.training --growth   # time and memory of a fold against the number of clips
-    python -m benchmarks.training --study    # 26 folds x 30 epochs x 15 views of 246 clips, for a GPU
+    python -m benchmarks.training --study    # 1, 2, 4 and 8 folds of 246 clips at a time, for a GPU
 
 The flow is random: speed does not depend on it.
 """
@@ -12,6 +12,7 @@ import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,8 +29,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import matrix_rate, peak_memory, seconds
 from pipeline import paths
+from pipeline.databases.profiles import PROFILES
 from pipeline.device import resolve_device
-from pipeline.learning import memory, training
+from pipeline.learning import augmentation, memory, training
 from pipeline.learning.augmentation import View
 from pipeline.learning.training import TrainingSettings
 from pipeline.params import Params, load_params, parse_params
@@ -44,6 +46,9 @@ CLIPS, CLASSES, SUBJECTS = 64, 5, 26
 EPOCHS = 4  # of which the fastest counts
 GROWTH = (60, 250, 1000)  # clips
 STUDY = 246  # clips of CASME II
+PRECISIONS = ("float32", "tf32", "bf16")
+SIDE_BY_SIDE = (1, 2, 4, 8)  # folds at a time, on one device
+SECONDS = 5.0  # for which each is measured
 
 
 def write_flow(path: Path, clips: int) -> None:
@@ -270,25 +275,55 @@ def growth(_: Params, device: torch.device) -> None:
         click.echo(f"{clips:>6}{first:>25.1f}{epoch:>10.2f}{1000 * epoch / shown:>13.1f}{peak:>10.2f}")
 
 
+def measure_rates(path: Path, device: torch.device, start: Barrier, answers: multiprocessing.Queue) -> None:
+    """Clips that a fold in a process of its own is shown per second, beside the others that wait for `start`."""
+    flow = read_flow(path)
+    split = _split(flow)
+    for precision in PRECISIONS:
+        params = _changed({"train.epochs": 100_000, "train.augmentation.views": "random", "train.precision": precision})
+
+        def progress(epochs: Iterable[int]) -> Iterator[int]:
+            for number, epoch in enumerate(epochs):
+                if number == 1:  # the first epoch warms up
+                    start.wait()
+                    begin = time.perf_counter()
+                elif number > 1 and (taken := time.perf_counter() - begin) > SECONDS:
+                    answers.put((number - 1) * (split["role"] == "train").sum() / taken)
+                    return
+                yield epoch
+
+        fold.run(params, "sub01", _classes(), split, flow, device, progress=progress)
+        start.wait()
+
+
 def study(_: Params, device: torch.device) -> None:
-    """A study of the size of CASME II, fold after fold in one process, at every precision."""
+    """Clips per second at every precision, several folds at a time; what a study like CASME II takes at that rate."""
+    context = multiprocessing.get_context("spawn")
+    paper = PROFILES["casme2"].settings
+    shown = (SUBJECTS - 1) * STUDY * paper.epochs * len(augmentation.views(paper.scales, paper.horizontal_flip))
+    click.echo(
+        f"{SUBJECTS} folds of {STUDY} clips show {shown:,} views; views per second, and minutes for all of them:"
+    )
+    click.echo(f"{'at a time':<10}" + "".join(f"{precision:>22}" for precision in PRECISIONS))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "flow.h5")
         write_flow(path, STUDY)
-        flow = read_flow(path)
-        for precision in ("float32", "tf32", "bf16"):
-            wanted = {"train.epochs": 30, "train.augmentation.views": "all", "train.precision": precision}
-            params = _changed(wanted)
-            start = time.perf_counter()
-            for number in range(SUBJECTS):
-                subject = f"sub{number + 1:02d}"
-                fold.run(params, subject, _classes(), _split(flow, subject), flow, device)
-                click.echo(f"{precision}: {number + 1} folds in {(time.perf_counter() - start) / 60:.1f} min")
+        for workers in SIDE_BY_SIDE:
+            start, answers = context.Barrier(workers), context.Queue()
+            arguments = (path, device, start, answers)
+            running = [context.Process(target=measure_rates, args=arguments) for _ in range(workers)]
+            for process in running:
+                process.start()
+            rates = [sum(answers.get() for _ in running) for _ in PRECISIONS]
+            for process in running:
+                process.join()
+            cells = "".join(f"{rate:>11.0f} ({shown / rate / 60:4.1f} min)" for rate in rates)
+            click.echo(f"{workers:<10}{cells}")
 
 
 @click.command()
 @click.option("--growth", "part", flag_value="growth", help="Time and memory against the number of clips.")
-@click.option("--study", "part", flag_value="study", help="A whole study; hours without a GPU.")
+@click.option("--study", "part", flag_value="study", help="Several folds at a time, and what a study takes; for a GPU.")
 @click.option("--device", default="auto", show_default=True)
 def main(part: str | None, device: str) -> None:
     """Print what training costs here."""
