@@ -99,13 +99,13 @@ def write_clips(checkout: Path, clips: int, subjects: int) -> None:
     table["label"] = [CLASSES[kind % len(CLASSES)] for kind in kinds]
     (checkout / paths.clips("synthetic")).parent.mkdir(parents=True)
     table.to_csv(checkout / paths.clips("synthetic"), index=False)
-    clip_store.write_stack(checkout / paths.resized("synthetic"), "frames", list(table["clip"]), frames())
+    clip_store.write_stack(checkout / paths.stabilised("synthetic"), "frames", list(table["clip"]), frames())
     clip_store.write_stack(checkout / paths.flow("synthetic"), "flow", list(table["clip"]), flow())
 
 
 def link_clips(checkout: Path) -> None:
     """Those of the embedded study, where they are."""
-    for path in (paths.clips("synthetic"), paths.resized("synthetic"), paths.flow("synthetic")):
+    for path in (paths.clips("synthetic"), paths.stabilised("synthetic"), paths.flow("synthetic")):
         if not path.is_file():
             raise InputError(f"expected {path}; found none. Run `dvc repro`, or leave --study out")
         (checkout / path).parent.mkdir(parents=True, exist_ok=True)

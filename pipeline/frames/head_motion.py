@@ -11,6 +11,9 @@ known motion the end-point error of the former is 13 % smaller (docs/head_motion
 made for methods that read frames.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 import cv2
 import numpy as np
 
@@ -77,13 +80,11 @@ def follow(frames: np.ndarray, fit: str) -> np.ndarray:
                 f"{LEAST_CONTRAST:.0f} are expected"
             )
     scale = frames.shape[1] / _REFERENCE_SIZE
-    estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    estimator.setFinestScale(0)
+    # At this size OpenCV computes a field on one core; other fields take the others.
+    with ThreadPoolExecutor(cv2.getNumThreads()) as threads:
+        fields = list(threads.map(partial(_displacement, grey[0]), grey[1:]))
     path = [_identity()]
-    for number, frame in enumerate(grey[1:], start=2):
-        # None is no first guess, which the type stubs of OpenCV do not know.
-        field = estimator.calc(grey[0], frame, None)  # type: ignore[call-overload]
-        field = field.transpose(2, 0, 1)
+    for number, field in enumerate(fields, start=2):
         # Whether there is a head to follow is asked of the affine map: a translation suits few pixels of a head that
         # turns.
         affine = fitted(field, "affine")
@@ -102,6 +103,15 @@ def follow(frames: np.ndarray, fit: str) -> np.ndarray:
             )
         path.append(head)
     return np.stack(path)
+
+
+def _displacement(first: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    """Dense flow from the first frame: uint8 (H, W) twice -> float32 (2, H, W)."""
+    estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    estimator.setFinestScale(0)
+    # None is no first guess, which the type stubs of OpenCV do not know.
+    field: np.ndarray = estimator.calc(first, frame, None)  # type: ignore[call-overload]
+    return field.transpose(2, 0, 1)
 
 
 def fitted(field: np.ndarray, fit: str) -> np.ndarray:

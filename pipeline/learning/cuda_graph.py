@@ -36,13 +36,14 @@ class Recorded:
     def __call__(self, *inputs: Tensor) -> Tensor:
         """Do the step. What comes back holds until the next one."""
         size = len(inputs[0])
-        if size not in self._recordings:
-            self._warm_up(inputs)
-            self._recordings[size] = self._record(inputs)
-        graph, places, result = self._recordings[size]
-        for place, value in zip(places, inputs, strict=True):
-            place.copy_(value)
-        graph.replay()
+        with torch.cuda.device(inputs[0].device):  # of several GPUs, that of the network
+            if size not in self._recordings:
+                self._warm_up(inputs)
+                self._recordings[size] = self._record(inputs)
+            graph, places, result = self._recordings[size]
+            for place, value in zip(places, inputs, strict=True):
+                place.copy_(value)
+            graph.replay()
         return result
 
     def _warm_up(self, inputs: tuple[Tensor, ...]) -> None:

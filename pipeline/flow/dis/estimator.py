@@ -3,7 +3,7 @@
 Kroeger et al., Fast Optical Flow using Dense Inverse Search, ECCV 2016, doi:10.1007/978-3-319-46493-0_29.
 """
 
-from itertools import pairwise
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -31,12 +31,19 @@ class Estimator(FlowEstimator):
 
     def __call__(self, frames: np.ndarray) -> np.ndarray:
         """Flow between adjacent frames: uint8 (T + 1, H, W, 3) RGB -> float32 (T, 2, H, W) px."""
+        grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
+        # At this size OpenCV computes a pair on one core; other pairs take the others.
+        with ThreadPoolExecutor(cv2.getNumThreads()) as threads:
+            flow = list(threads.map(self._pair, grey[:-1], grey[1:]))
+        return np.stack(flow).transpose(0, 3, 1, 2)
+
+    def _pair(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Flow from one grey frame to the next: uint8 (H, W) twice -> float32 (H, W, 2) px."""
         search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         search.setFinestScale(int(self.settings["finest_scale"]))
         search.setGradientDescentIterations(int(self.settings["gradient_descent_iterations"]))
         search.setPatchStride(int(self.settings["patch_stride"]))
         search.setVariationalRefinementIterations(int(self.settings["variational_refinement_iterations"]))
-        grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
         # None is no first guess, which OpenCV's type stubs do not know.
-        flow = [search.calc(first, second, None) for first, second in pairwise(grey)]  # type: ignore[call-overload]
-        return np.stack(flow).transpose(0, 3, 1, 2)
+        flow: np.ndarray = search.calc(first, second, None)  # type: ignore[call-overload]
+        return flow
