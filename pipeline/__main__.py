@@ -250,17 +250,17 @@ def compare(names: tuple[str, ...], other_seeds: tuple[str, ...], csv: Path | No
     """Compare A with B and all others: intervals, tests by clip and by subject, what can be concluded.
 
     Each is a DVC experiment on the active dataset, results/<dataset>/comparators/<method>.csv, or any other CSV file
-    with the columns clip, subject, label and predicted, all for the same clips.
+    with the columns clip, subject, label and predicted, all for the same clips. Of a study of several databases, the
+    scores of each follow.
     """
-    from pipeline.evaluation import comparison
-    from pipeline.runs import comparison as results
+    from pipeline.runs import comparison
     from pipeline.storage.outputs import staged
 
-    table = results.run(names, other_seeds)
-    click.echo(comparison.as_text(table), nl=False)
+    found = comparison.run(names, other_seeds)
+    click.echo(comparison.as_text(found), nl=False)
     if csv is not None:
         with staged(csv.absolute().parent / ".partial" / csv.name, csv) as [draft]:
-            table.to_csv(draft, index=False)
+            draft.write_text(comparison.as_csv(found), encoding="utf-8")
 
 
 @main.command()

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.databases import megc2019
-from pipeline.databases.profiles import THREE
+from pipeline.databases.profiles import PROFILES, THREE
 from pipeline.errors import InputError
 from pipeline.evaluation import metrics, significance
 from pipeline.evaluation.metrics import METRICS
@@ -97,7 +97,7 @@ def score(paths: Sequence[Path], headers: Headers, against: str | None = None) -
     InputError
         A file cannot be read, has a clip twice, lacks clips or has others, or says another truth than the other one.
     """
-    files = [read(path, headers, megc2019.DATABASES) for path in paths]
+    files = [read(path, headers, tuple(PROFILES), megc2019.DATABASES) for path in paths]
     if against == megc2019.NAME or any(file.is_log for file in files):
         files = [_with_names(file) for file in files]
     for file in files:

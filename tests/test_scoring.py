@@ -87,6 +87,12 @@ def test_the_scores_are_those_of_scikit_learn_over_all_clips_and_of_each_part(tm
     assert result["paired"] is None
 
 
+def test_a_table_of_ones_own_is_a_part_of_a_composite_like_any_other(tmp_path):
+    path = changed(ours(tmp_path), lambda lines: [line.replace("smic-", "table-") for line in lines])
+    [file] = json.loads(score(path, "--json"))["files"]
+    assert [part["part"] for part in file["parts"]] == ["full", "casme2", "samm", "table"]
+
+
 def without_origin(output):
     [file] = json.loads(output)["files"]
     return {key: value for key, value in file.items() if key != "file"}

@@ -44,7 +44,7 @@ class Predictions:
     is_log: bool
 
 
-def read(path: Path, headers: Headers, databases: Sequence[str]) -> Predictions:
+def read(path: Path, headers: Headers, databases: Sequence[str], logged: Sequence[str]) -> Predictions:
     """Read a file of predictions in any of the three forms.
 
     Parameters
@@ -54,7 +54,9 @@ def read(path: Path, headers: Headers, databases: Sequence[str]) -> Predictions:
     headers
         Names of the columns of a table.
     databases
-        Names that subjects may have in front, `casme2-sub01`, and that open a fold of a log.
+        Names that subjects may have in front, `casme2-sub01`.
+    logged
+        Names that open a fold of a log.
 
     Raises
     ------
@@ -67,7 +69,7 @@ def read(path: Path, headers: Headers, databases: Sequence[str]) -> Predictions:
         raise InputError(f"{path}: expected a text file of predictions: {error}") from error
     first = next((line for line in lines if line.strip()), "")
     is_log = not any(mark in first for mark in ",;\t") and len(first.split()) == 2
-    rows = list(_log_rows(path, lines, databases) if is_log else _table_rows(path, lines, headers))
+    rows = list(_log_rows(path, lines, logged) if is_log else _table_rows(path, lines, headers))
     if not rows:
         raise InputError(f"{path}: expected predictions, found none")
     _check_subjects(path, rows)
@@ -79,6 +81,11 @@ def read(path: Path, headers: Headers, databases: Sequence[str]) -> Predictions:
     header = [] if is_log else _cells(first)
     classes = tuple(name.removeprefix(PROBABILITY) for name in header if name.startswith(PROBABILITY))
     return Predictions(path, table, classes, is_log)
+
+
+def part_of(subject: str, databases: Iterable[str]) -> str:
+    """Database of a subject in a study of several, `casme2` of `casme2-sub01`; empty where the name does not say it."""
+    return next((name for name in databases if subject.startswith(f"{name}-")), "")
 
 
 def name_of(row: "pd.Series[str]") -> str:
@@ -138,8 +145,7 @@ def _delimiter(line: str) -> str:
 def _plain(row: dict[str, str], databases: Sequence[str]) -> tuple[str, ...]:
     """A row with its names in the one form, in the order of `COLUMNS`."""
     part, subject, clip = row["part"].lower(), row["subject"], row["clip"]
-    if not part:
-        part = next((name for name in databases if subject.startswith(f"{name}-")), "")
+    part = part or part_of(subject, databases)
     subject, clip = (name.removeprefix(f"{part}-") for name in (subject, clip))
     clip = clip.removeprefix(f"{subject}/")
     if part == "samm":

@@ -1,21 +1,37 @@
 """The command `compare`: experiments, methods of Table 1 and files of predictions, side by side."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
 import pandas as pd
 
 from pipeline import paths
+from pipeline.databases.profiles import PROFILES
 from pipeline.errors import InputError
-from pipeline.evaluation import comparison
+from pipeline.evaluation import comparison, metrics
 from pipeline.evaluation.comparison import Method
+from pipeline.evaluation.metrics import METRICS
+from pipeline.evaluation.prediction_files import part_of
 from pipeline.params import load_params
 from pipeline.runs import experiments
 from pipeline.storage import tables
 
 
-def run(names: Sequence[str], other_seeds: Sequence[str] = ()) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Compared:
+    """What the command says."""
+
+    table: pd.DataFrame
+    """A row per result, from `evaluation.comparison.compare`."""
+    parts: pd.DataFrame
+    """The same predictions, restricted to the clips of one database: columns `method,part,clips` and the keys of
+    `METRICS`, a row per database and result, in the order of `table`. Empty where there is one database. Of several
+    seeds, the first."""
+
+
+def run(names: Sequence[str], other_seeds: Sequence[str] = ()) -> Compared:
     """Compare the first of several results with all others.
 
     Parameters
@@ -25,10 +41,6 @@ def run(names: Sequence[str], other_seeds: Sequence[str] = ()) -> pd.DataFrame:
         dataset.
     other_seeds
         Results of the first one with other seeds, named like it.
-
-    Returns
-    -------
-    The table of `evaluation.comparison.compare`.
 
     Raises
     ------
@@ -41,7 +53,49 @@ def run(names: Sequence[str], other_seeds: Sequence[str] = ()) -> pd.DataFrame:
     if twice := sorted({name for name in everything if everything.count(name) > 1}):
         raise InputError(f"expected every result once, found several times: {', '.join(twice)}")
     reference = Method(names[0], [_predictions(name) for name in (names[0], *other_seeds)])
-    return comparison.compare(reference, [Method(name, [_predictions(name)]) for name in names[1:]])
+    others = [Method(name, [_predictions(name)]) for name in names[1:]]
+    return Compared(comparison.compare(reference, others), _parts([reference, *others]))
+
+
+def _parts(methods: Sequence[Method]) -> pd.DataFrame:
+    """Scores of each database, as in the parts.csv of a study; the tables are known to be about the same clips."""
+    tables = {method.name: method.predictions[0] for method in methods}
+    classes = sorted({label for table in tables.values() for key in ("label", "predicted") for label in table[key]})
+    scores = []
+    for name, table in tables.items():
+        databases = table["subject"].map(lambda subject: part_of(subject, PROFILES))
+        if (databases == "").any():  # of one database, whatever some of its subjects are called
+            break
+        parts = metrics.per_part(table, databases, classes)
+        scores.append(parts[parts["part"] != "full"].assign(method=name))
+    columns = ["method", "part", "clips", *METRICS]
+    return pd.concat(scores, ignore_index=True)[columns] if scores else pd.DataFrame(columns=columns)
+
+
+def as_text(found: Compared) -> str:
+    """Everything for a terminal."""
+    text = comparison.as_text(found.table)
+    if found.parts.empty:
+        return text
+    lines = ["", "The parts: the same predictions, of the clips of one database only; nothing was trained for them."]
+    for part, rows in found.parts.groupby("part"):
+        head = f"{part}, {rows['clips'].iloc[0]} clips"
+        width = max(len(head), *(len(name) + 2 for name in rows["method"]))
+        lines += ["", f"{head:<{width}}  accuracy    UF1    UAR"]
+        for row in rows.to_dict("records"):
+            lines.append(
+                f"{'  ' + row['method']:<{width}}  {100 * row['accuracy']:6.2f} %  {row['uf1']:.3f}  {row['uar']:.3f}"
+            )
+    return text + "\n".join(lines) + "\n"
+
+
+def as_csv(found: Compared) -> str:
+    """The table, and in more columns the scores of each part, such as `samm_uf1`; fractions in full precision."""
+    table = found.table
+    for part, rows in found.parts.groupby("part"):
+        scores = rows.set_index("method")[["clips", *METRICS]]
+        table = table.join(scores.add_prefix(f"{part}_"), on="method")
+    return table.to_csv(index=False)
 
 
 def _predictions(name: str) -> pd.DataFrame:

@@ -302,6 +302,19 @@ def test_two_databases_in_one_folder_are_refused(checkout, trees, inside):
     assert "expected a folder of its own for each database, found" in output and str(smic) in output
 
 
+def test_a_link_to_the_folder_of_another_database_is_refused(checkout, trees, tmp_path):
+    (tmp_path / "link").symlink_to(trees["smic"].root)
+    output = use("composite", "--smic", trees["smic"].root, "--casme2", tmp_path / "link", fails=True)
+    assert "expected a folder of its own for each database, found" in output
+
+
+def test_a_folder_of_one_of_three_databases_that_is_not_there_is_named(checkout, trees, tmp_path):
+    before = (checkout / "params.yaml").read_bytes()
+    output = use("megc2019", *folders(trees, "casme2", "smic"), "--samm", tmp_path / "SAMM", fails=True)
+    assert f"expected the folder of the dataset, found nothing at {tmp_path / 'SAMM'}" in output
+    assert (checkout / "params.yaml").read_bytes() == before
+
+
 def test_an_annotation_of_one_database_of_a_composite_can_be_named(checkout, copies, tmp_path):
     table = (copies["casme2"].root / TABLES["casme2"]).rename(tmp_path / "coding.xlsx")
     use("composite", *folders(copies, "casme2", "smic"), "--annotation", f"casme2={table}")

@@ -106,6 +106,24 @@ def test_another_annotation_table_is_recognised_by_the_clips_that_it_swaps():
     assert "--accept casme2-sub03/EP01_2 --accept casme2-sub24/EP07_01" in str(error.value)
 
 
+def test_the_three_clips_that_a_table_in_circulation_swaps_are_named_by_the_official_list_itself():
+    surprise = ["sub03/EP01_2", "sub15/EP04_02", "sub17/EP01_13"]
+    taken_for_it = ["sub24/EP07_01", "sub24/EP07_04f", "sub24/EP10_03"]
+    clips = pd.DataFrame({"clip": [f"casme2-{clip}" for clip in taken_for_it], "label": "surprise"})
+    recordings = pd.DataFrame({"clip": [*surprise, *taken_for_it], "label": ["others"] * 3 + ["surprise"] * 3})
+    # Of the list, the swapped clips only: all others are as they should be.
+    listed = OfficialList(OFFICIAL.lines, {"casme2": {"sub03": 1, "sub15": 1, "sub17": 1}})
+    found = study_differences(clips, {"casme2": recordings}, {}, (), listed)
+    assert found.sentences() == [
+        *(f"casme2-{clip}: left out here as others, surprise in the official list" for clip in surprise),
+        *(f"casme2-{clip}: surprise here, not in the official list" for clip in taken_for_it),
+    ]
+    with pytest.raises(InputError) as error:
+        check(found, ())
+    assert "found 6 differences" in str(error.value)
+    assert str(error.value).count("Likely: ") == 1 and "with 246 rows is in circulation" in str(error.value)
+
+
 def test_a_clip_in_another_class_is_named_once():
     found = differences([("casme2-sub03/EP01_2", "negative"), *RIGHT[1:]])
     assert found.sentences() == ["casme2-sub03/EP01_2: negative here, surprise in the official list"]

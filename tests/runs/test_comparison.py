@@ -1,14 +1,18 @@
 """The command `compare` finds what is named: files, and experiments of this commit or another one."""
 
+import json
 import subprocess
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from sklearn.metrics import f1_score, recall_score
 
 from pipeline.__main__ import main
 from pipeline.errors import InputError
+from pipeline.evaluation import comparison as evaluation
+from pipeline.evaluation import metrics
 from pipeline.runs import comparison, experiments
 from pipeline.runs.experiments import git
 from tests.evaluation.test_comparison import CLOSE, STANET, WEAK, predictions
@@ -44,6 +48,63 @@ def test_other_seeds_of_the_first_give_a_mean_and_a_range(files):
     assert "a.csv stands for 2 seeds" in shown and "range" in shown
 
 
+def composite(table, databases=("samm", "smic", "table")):
+    """The same predictions as if their subjects were of several databases."""
+    before = table["subject"].map(lambda subject: f"{databases[int(subject[1:]) % len(databases)]}-")
+    return table.assign(clip=before + table["clip"], subject=before + table["subject"])
+
+
+def test_the_parts_of_a_composite_are_restrictions_of_the_same_predictions(files):
+    one, other = composite(STANET), composite(WEAK)
+    one.to_csv("a.csv", index=False)
+    other.sample(frac=1, random_state=1).to_csv("b.csv", index=False)  # the order of the rows is of no consequence
+    shown = command("a.csv", "b.csv", "--csv", "table.csv")
+    assert "The parts: the same predictions" in shown
+    written = pd.read_csv("table.csv").set_index("method")
+    for name, table in (("a.csv", one), ("b.csv", other)):
+        row = written.loc[name]
+        assert row["samm_clips"] + row["smic_clips"] + row["table_clips"] == row["clips"] == 40
+        for part in ("samm", "smic", "table"):
+            clips = table[table["subject"].str.startswith(f"{part}-")]
+            truth, guess = clips["label"], clips["predicted"]
+            options = {"labels": sorted(set(truth)), "average": "macro", "zero_division": 0}
+            expected = (truth == guess).mean(), f1_score(truth, guess, **options), recall_score(truth, guess, **options)
+            assert tuple(row[f"{part}_{key}"] for key in ("accuracy", "uf1", "uar")) == pytest.approx(expected)
+            block = shown.split(f"{part}, {len(clips)} clips")[1]
+            line = next(line for line in block.splitlines() if name in line)
+            assert line.split() == [name, f"{100 * expected[0]:.2f}", "%", *(f"{each:.3f}" for each in expected[1:])]
+
+
+def test_the_parts_are_those_that_a_study_and_the_command_score_have(files):
+    table = composite(STANET)
+    table.to_csv("a.csv", index=False)
+    composite(WEAK).to_csv("b.csv", index=False)
+    ours = comparison.run(["a.csv", "b.csv"]).parts
+    ours = ours[ours["method"] == "a.csv"].drop(columns="method").reset_index(drop=True)
+    databases = table["subject"].str.split("-").str[0]
+    parts = metrics.per_part(table, databases, sorted(set(table["label"])))  # as `aggregate` writes parts.csv
+    pd.testing.assert_frame_equal(ours, parts[1:].reset_index(drop=True))
+    [file] = json.loads(CliRunner().invoke(main, ["score", "a.csv", "--json"]).output)["files"]
+    scored = {part["part"]: (part["clips"], *part["scores"].values()) for part in file["parts"]}
+    assert {row.part: tuple(row)[2:] for row in ours.itertuples()} == {
+        part: pytest.approx(values) for part, values in scored.items() if part != "full"
+    }
+
+
+@pytest.mark.parametrize("databases", [("samm",), ("", "samm", "smic")])
+def test_of_one_database_nothing_more_is_said(files, databases):
+    """Nor of a table of one's own, some of whose subjects are called like those of a composite."""
+    named = {name: composite(table, databases) for name, table in (("a.csv", STANET), ("b.csv", WEAK))}
+    for name, table in named.items():
+        if "" in databases:
+            table = table.assign(**{key: table[key].str.removeprefix("-") for key in ("clip", "subject")})
+        table.to_csv(name, index=False)
+    shown = command("a.csv", "b.csv", "--csv", "table.csv")
+    found = comparison.run(["a.csv", "b.csv"])
+    assert found.parts.empty and shown == evaluation.as_text(found.table)
+    assert list(pd.read_csv("table.csv")) == list(found.table)
+
+
 def test_what_cannot_be_compared_is_named(files):
     WEAK[1:].to_csv("fewer.csv", index=False)
     Path("text.csv").write_text("")
@@ -76,7 +137,7 @@ def checkout(files, monkeypatch):
 
 
 def test_experiments_of_this_commit_and_of_another_one_are_found(checkout):
-    table = comparison.run(["a.csv", "here", "before"]).set_index("method")
+    table = comparison.run(["a.csv", "here", "before"]).table.set_index("method")
     assert table.loc["here", "correct"] == (CLOSE["label"] == CLOSE["predicted"]).sum()
     assert table.loc["before", "correct"] == (WEAK["label"] == WEAK["predicted"]).sum()
 

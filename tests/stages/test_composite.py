@@ -1,17 +1,21 @@
 """One study over trees like those of SMIC, CASME II and SAMM, from the generator to the page."""
 
-import io
 import json
+import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 
+from pipeline.databases.profiles import THREE
 from tests.stages.conftest import Workspace, copy_of, ran
 from tests.tiny import shrink
 
 NAMES = ("casme2", "samm", "smic")
+SUBJECTS = {"casme2-sub01", "casme2-sub02", "samm-001", "samm-002", "smic-s01", "smic-s02"}
 PER_DATABASE = ("index", "interpolate", "resize", "stabilise", "extract_flow")
 HASTY = {
     "comparators": {"methods": ["fdm"]},
@@ -35,86 +39,186 @@ def use_composite(workspace: Workspace, trees: Path) -> str:
     return use(workspace, "composite", "--casme2", casme2, "--samm", samm, "--smic", smic)
 
 
-@pytest.fixture(scope="module")
-def studied(clean, tmp_path_factory):
-    """A study of CASME II, then the composite, then CASME II again; what DVC ran each time."""
-    workspace = copy_of(clean, tmp_path_factory.mktemp("studied"))
-    shrink(workspace.root / "params.yaml", HASTY)
-    trees = tmp_path_factory.mktemp("trees")
-    for seed, name in enumerate(NAMES):
-        pipeline(
-            workspace, "synthesize", name, str(trees / name), "--subjects", "2", "--clips", "6", "--seed", str(seed)
-        )
-    outputs = {}
-    use(workspace, "casme2", "--from", str(trees / "casme2"))
-    outputs["casme2"] = workspace.dvc("repro")
-    use_composite(workspace, trees)
-    outputs["composite"] = workspace.dvc("repro")
-    composite = workspace.outputs()
-    use(workspace, "casme2")
-    outputs["back"] = workspace.dvc("repro")
-    return workspace, outputs, composite, trees
+@pytest.fixture(scope="session")
+def shared(clean, once) -> Path:
+    """A folder with `trees`, `clone` and `outputs.json`: a study of CASME II, the composite, CASME II again, and the
+    composite again, which is committed; what DVC ran each time."""
+
+    def make(folder: Path) -> None:
+        workspace = copy_of(clean, folder)
+        shrink(workspace.root / "params.yaml", HASTY)
+        trees = folder / "trees"
+        for seed, name in enumerate(NAMES):
+            words = ("--subjects", "2", "--clips", "6", "--seed", str(seed))
+            pipeline(workspace, "synthesize", name, str(trees / name), *words)
+        outputs = {}
+        use(workspace, "casme2", "--from", str(trees / "casme2"))
+        outputs["casme2"] = workspace.dvc("repro")
+        use_composite(workspace, trees)
+        outputs["composite"] = workspace.dvc("repro")
+        use(workspace, "casme2")
+        outputs["back"] = workspace.dvc("repro")
+        use_composite(workspace, trees)
+        outputs["again"] = workspace.dvc("repro")
+        workspace.commit()
+        (folder / "outputs.json").write_text(json.dumps(outputs))
+
+    return once("composite", make)
 
 
-def test_the_databases_are_computed_once_whichever_study_they_are_in(studied):
-    _, outputs, _, _ = studied
+@pytest.fixture(scope="session")
+def outputs(shared) -> dict[str, str]:
+    """What DVC said each time."""
+    return json.loads((shared / "outputs.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def studied(shared) -> Workspace:
+    """The finished study of the composite; not to be changed."""
+    return Workspace(shared / "clone")
+
+
+@pytest.fixture
+def own(studied, tmp_path) -> Workspace:
+    """That study to do with as one likes; its trees are those of all."""
+    return copy_of(studied, tmp_path)
+
+
+def table(workspace: Workspace, file: str) -> pd.DataFrame:
+    return pd.read_csv(workspace.root / file, dtype=str)
+
+
+def test_the_databases_are_computed_once_whichever_study_they_are_in(outputs):
     assert {f"{stage}@casme2" for stage in PER_DATABASE} <= ran(outputs["casme2"])
     for name in ("samm", "smic"):
         assert {f"{stage}@{name}" for stage in PER_DATABASE} <= ran(outputs["composite"])
     assert not {f"{stage}@casme2" for stage in PER_DATABASE} & ran(outputs["composite"])
-    assert ran(outputs["back"]) <= {"gather@casme2", "gather_features@casme2-fdm"}  # manifests
+    manifests = {stage for name in NAMES for stage in (f"gather@{name}", f"gather_features@{name}-fdm")}
+    assert ran(outputs["back"]) <= {stage for stage in manifests if "casme2" in stage}
+    assert ran(outputs["again"]) <= manifests
 
 
 def test_two_people_stay_two_and_every_fold_has_all_the_others(studied):
-    _, _, composite, _ = studied
-    folds = {Path(name).stem for name in composite if name.startswith("results/composite/folds/")}
-    assert folds == {
-        *("casme2-sub01", "casme2-sub02", "samm-001", "samm-002", "smic-s01", "smic-s02"),
-    }
-    split = pd.read_csv(_file(composite, "data/composite/splits/samm-001.csv"), dtype=str)
+    assert {file.stem for file in (studied.root / "results/composite/folds").iterdir()} == SUBJECTS
+    split = table(studied, "data/composite/splits/samm-001.csv")
     test, train = (set(split[split["role"] == role]["subject"]) for role in ("test", "train"))
-    assert test == {"samm-001"} and train == folds - test
-
-
-def _file(outputs, name):
-    return io.BytesIO(outputs[name])
+    assert test == {"samm-001"} and train == SUBJECTS - test
 
 
 def test_scores_are_pooled_and_the_parts_are_the_same_predictions(studied):
-    _, _, composite, _ = studied
-    predictions = pd.read_csv(_file(composite, "results/composite/predictions.csv"), dtype=str)
-    parts = pd.read_csv(_file(composite, "results/composite/parts.csv"))
+    predictions = table(studied, "results/composite/predictions.csv")
+    parts = pd.read_csv(studied.root / "results/composite/parts.csv")
     assert parts["part"].tolist() == ["full", *NAMES] and parts["clips"][0] == parts["clips"][1:].sum()
     assert parts["clips"][0] == len(predictions)
-    metrics = json.loads(composite["results/composite/metrics.json"])
+    metrics = json.loads(studied.read("results/composite/metrics.json"))
     assert parts.iloc[0][["accuracy", "uf1", "uar"]].to_dict() == pytest.approx(metrics)
-    page = composite["results/composite/report.html"].decode()
+    page = studied.read("results/composite/report.html").decode()
     assert "same predictions, of the clips of one database only" in page
 
 
-def test_what_follows_a_study_works_on_a_composite(studied, tmp_path):
-    workspace = copy_of(studied[0], tmp_path)
-    trees = studied[3]
-    use_composite(workspace, trees)
-    assert ran(workspace.dvc("repro")) <= {
-        *(f"gather@{name}" for name in NAMES),
-        *(f"gather_features@{name}-fdm" for name in NAMES),
-    }
-    predictions = pd.read_csv(workspace.root / "results/composite/predictions.csv", dtype=str)
-    clip = next(name for name in predictions["clip"] if name.startswith("samm-"))
-    output = pipeline(workspace, "predict", clip, "--json")
-    answer = json.loads(output[output.index("{") :])
-    assert answer["clip"] == clip and answer["models"] == ["models/composite/" + clip.split("/")[0] + ".pt"]
-    output = pipeline(workspace, "score", "results/composite/predictions.csv", "--json")
+def test_scores_and_leakage_of_a_composite(own):
+    output = pipeline(own, "score", "results/composite/predictions.csv", "--json")
     scored = json.loads(output[output.index("{") :])
     assert [part["part"] for part in scored["files"][0]["parts"]] == ["full", *NAMES]
-    score = pipeline(workspace, "score", "results/composite/predictions.csv", "--against", "data/composite/clips.csv")
+    score = pipeline(own, "score", "results/composite/predictions.csv", "--against", "data/composite/clips.csv")
     assert "full: " in score
-    before = workspace.outputs()
-    assert "chosen on its test subject" in pipeline(workspace, "leakage")
-    after = workspace.outputs()
+    before = own.outputs()
+    assert "chosen on its test subject" in pipeline(own, "leakage")
+    after = own.outputs()
     assert after.keys() - before.keys() == {"results/composite/leakage.html", "results/composite/leakage.csv"}
-    assert "up to date" in workspace.dvc("status")
+    assert "up to date" in own.dvc("status")
     # The clips are not those of the challenge, and it says so clip by clip.
-    output = pipeline(workspace, "use", "megc2019", fails=True)
+    output = pipeline(own, "use", "megc2019", fails=True)
     assert "not in the official list" in output and "missing that no table here names" in output
+
+
+def test_its_networks_predict_its_clips_and_new_ones(own, shared, tmp_path):
+    predictions = table(own, "results/composite/predictions.csv").set_index("clip")
+    recordings = {name: table(own, f"data/{name}/recordings.csv").set_index("clip") for name in NAMES}
+    for name in NAMES:
+        clip = next(clip for clip in predictions.index if clip.startswith(f"{name}-"))
+        folder = shared / "trees" / name / recordings[name].loc[clip.removeprefix(f"{name}-"), "frames"]
+        answers = [predicted(own, clip), predicted(own, str(folder))]
+        for answer in answers:  # the clip under both names: only the network that does not know its person is asked
+            assert answer["clip"] == clip and answer["models"] == [f"models/composite/{clip.split('/')[0]}.pt"]
+            assert answer["class"] == predictions.loc[clip, "predicted"]
+            expected = {label: float(predictions.loc[clip, f"p_{label}"]) for label in THREE}
+            assert answer["probabilities"] == pytest.approx(expected, rel=1e-4)
+        shutil.copytree(folder, tmp_path / name)
+        new = predicted(own, str(tmp_path / name))
+        assert {Path(model).stem for model in new["models"]} == SUBJECTS
+
+
+def predicted(workspace: Workspace, clip: str) -> dict[str, Any]:
+    output = workspace.pipeline("predict", clip, "--json")
+    return json.loads(output[output.index("{") :])
+
+
+def lock(workspace: Workspace) -> dict[str, Any]:
+    return YAML(typ="safe", pure=True).load(workspace.root / "dvc.lock")
+
+
+def test_folds_side_by_side_leave_what_dvc_repro_leaves(own, studied):
+    forget(own)
+    output = own.pipeline("folds", "--workers", "2")
+    assert "composite: 6 of 6 folds to train" in output and output.count(" finished, ") == 6
+    assert not [stage for stage in ran(output) if stage.startswith("train")]
+    assert own.outputs() == studied.outputs() and lock(own) == lock(studied)
+    assert "Data and pipelines are up to date." in own.dvc("status")
+
+
+def forget(workspace: Workspace) -> None:
+    """As if no fold of the composite had been trained."""
+    for folder in ("models/composite", "results/composite", ".dvc/cache/runs"):
+        shutil.rmtree(workspace.root / folder)
+    yaml = YAML()
+    document = yaml.load(workspace.root / "dvc.lock")
+    for stage in [name for name in document["stages"] if name.startswith("train@composite-")]:
+        del document["stages"][stage]
+    yaml.dump(document, workspace.root / "dvc.lock")
+    workspace.commit()  # otherwise the missing entries are taken for damage, and come back
+
+
+def test_table_2_is_over_all_clips_and_its_experiments_have_parts(own, studied):
+    before = own.outputs(), lock(own)
+    output = own.pipeline("ablate", "--csv", "table2.csv")
+    rows = pd.read_csv(own.root / "table2.csv")
+    assert list(rows["row"]) == ["baseline", "+SAB", "+SAB+l1", "+SAB+TAB+l1"]
+    predictions = table(studied, "results/composite/predictions.csv")
+    right = predictions["label"] == predictions["predicted"]
+    assert list(rows["clips"]) == [len(predictions)] * 4 and f"{right.sum()} of {len(right)}" in output
+    assert rows["correct"].iloc[-1] == right.sum()  # the complete network is that of the study, and not trained again
+    log = (own.root / "inspect/composite/ablation/training.log").read_text()
+    assert log.count(" finished, ") == 18
+    assert (own.outputs(), lock(own)) == before
+    first, last = (f"composite-{slug}-seed0" for slug in ("sab-tab-l1", "baseline"))
+    shown = own.pipeline("compare", first, last, "--csv", "compared.csv")
+    compared = pd.read_csv(own.root / "compared.csv").set_index("method")
+    parts = pd.read_csv(own.root / "results/composite/parts.csv").set_index("part")
+    for name in NAMES:
+        assert f"{name}, {parts.loc[name, 'clips']} clips" in shown
+        for key in ("clips", "accuracy", "uf1", "uar"):
+            assert compared.loc[first, f"{name}_{key}"] == parts.loc[name, key]
+    assert compared.loc[last, "correct"] == rows["correct"].iloc[0]
+
+
+def test_samm_by_itself_keeps_its_names_as_text_to_the_end(own, shared):
+    use(own, "samm", "--from", str(shared / "trees/samm"))
+    output = own.dvc("repro")
+    assert {"task@samm", "train@samm-001", "train@samm-002", "report@samm"} <= ran(output)
+    assert not {f"{stage}@samm" for stage in PER_DATABASE} & ran(output)  # they were computed for the composite
+    for file in ("data/samm/clips.csv", "results/samm/predictions.csv", "results/samm/per_subject.csv"):
+        assert set(table(own, file)["subject"]) == {"001", "002"}
+    clips = table(own, "data/samm/clips.csv")
+    assert set(clips["clip"].str[:8]) == {"001/001_", "002/002_"}
+    assert set(clips["label"]) <= {"anger", "contempt", "happiness", "other", "surprise"}
+    assert list(table(own, "results/samm/predictions.csv")["clip"]) == list(clips["clip"])
+    for folder, suffix in (("models/samm", "pt"), ("results/samm/folds", "csv")):
+        assert {file.name for file in (own.root / folder).iterdir()} == {f"001.{suffix}", f"002.{suffix}"}
+    assert list(table(own, "results/samm/parts.csv")["part"]) == ["full"]
+    assert "<td>models/samm/001.pt</td>" in own.read("results/samm/report.html").decode()
+    clip = clips["clip"][0]
+    answer = predicted(own, clip)
+    assert answer["clip"] == clip and answer["models"] == ["models/samm/001.pt"]
+    output = own.pipeline("folds", "--workers", "2")
+    assert "samm: 0 of 2 folds to train" in output
