@@ -78,7 +78,7 @@ class PretendGPU(TorchDispatchMode):
 
     def __enter__(self):
         if _REAL:
-            pytest.skip("there is a real GPU")
+            pytest.skip("there is a real GPU, and autograd serves one kind of device beside the CPU")
         # `torch.tensor` makes its tensor on the CPU, and then copies it by an operator that this mode sees.
         self._before = torch._C._only_lift_cpu_tensors()
         torch._C._set_only_lift_cpu_tensors(True)
