@@ -26,7 +26,7 @@ def main() -> None:
     folds = {subject: tables.read(paths.comparator_fold(name, METHOD, subject)) for subject in params.folds}
     if all(fold.empty for fold in folds.values()):
         predictions, remark = clips[:0].assign(predicted=""), "N/A: no apex"
-        click.echo(f"{name}: no {METHOD}, because the apex of the clips is not known")
+        click.echo(f"{name}: no {METHOD}, because the apex of its clips, or of a whole database, is not known")
     else:
         predictions, remark = join(clips[clips["subject"].isin(params.folds)], folds), _remark(clips)
     facts = {

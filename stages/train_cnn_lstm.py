@@ -50,10 +50,8 @@ def main(subject: str) -> None:
 
 def _say_what_is_known(split: pd.DataFrame, pictures: fold.Pictures) -> None:
     known, clips = len(pictures.with_apex), len(split)
-    if not fold.has_row(split, pictures):
-        click.echo(
-            f"train_cnn_lstm: {known} of {clips} clips have an apex, of less than two subjects: nothing to train"
-        )
+    if reason := fold.why_no_row(split, pictures):
+        click.echo(f"train_cnn_lstm: {reason}: nothing to train")
     elif known < clips:
         click.echo(
             f"train_cnn_lstm: {clips - known} of {clips} clips have no apex: they train nothing, and are predicted as "

@@ -4,8 +4,9 @@ It shares with STANet what a row of Table 1 must share: the clips, the augmentat
 CNN, then as many for the LSTM), optimiser, batches, and the rule of the seeds. It computes in float32.
 
 Where the apex is not known: a clip without one trains nothing, because its states are not known; when it is held out,
-the middle of the clip stands in for its apex, so that every clip has a prediction. A study in which fewer than two
-subjects have clips with an apex has no such row.
+the middle of the clip stands in for its apex, so that every clip has a prediction. A study has no such row where a
+whole database has no apex, as SMIC in a composite: its subjects would be judged by frames that were never annotated.
+Nor has one in which fewer than two subjects have clips with an apex.
 """
 
 import inspect
@@ -47,6 +48,8 @@ class Pictures(NamedTuple):
     """N names."""
     with_apex: frozenset[str]
     """Names of the clips whose apex is known."""
+    without_apex: tuple[str, ...]
+    """Databases none of whose clips has an apex."""
     frames: int
     """F, of an interpolated clip."""
     sha256: tuple[str, ...]
@@ -68,7 +71,7 @@ class Files(NamedTuple):
     curve: bytes
 
 
-NO_PICTURES = Pictures(torch.empty(0, dtype=torch.uint8), (), frozenset(), 0, ())
+NO_PICTURES = Pictures(torch.empty(0, dtype=torch.uint8), (), frozenset(), (), 0, ())
 """All that a fold needs which is not wanted."""
 
 
@@ -101,15 +104,29 @@ def read_pictures(members: Sequence[Part], clips: Sequence[str]) -> Pictures:
             numbers = state_frames(row.onset, row.apex, row.offset, frames)
             shown.append(np.stack([cv2.cvtColor(array[number], cv2.COLOR_RGB2GRAY) for number in numbers])[:, None])
     with_apex = frozenset(clip for clip in clips if rows[clip].apex is not None)
-    return Pictures(torch.from_numpy(np.stack(shown)), tuple(clips), with_apex, frames, tuple(f.sha256 for f in files))
+    without_apex = tuple(
+        part.database for part in members if not any(clip.startswith(part.prefix) for clip in with_apex)
+    )
+    return Pictures(
+        torch.from_numpy(np.stack(shown)),
+        tuple(clips),
+        with_apex,
+        without_apex,
+        frames,
+        tuple(file.sha256 for file in files),
+    )
 
 
-def has_row(split: pd.DataFrame, pictures: Pictures) -> bool:
-    """Whether a study can have this row: clips of at least two subjects have an apex, so that every fold can learn.
+def why_no_row(split: pd.DataFrame, pictures: Pictures) -> str | None:
+    """Why a study cannot have this row, in a few words; None where it can.
 
     `split` has the columns `clip,subject`, a row for every clip of the study.
     """
-    return bool(split.loc[split["clip"].isin(pictures.with_apex), "subject"].nunique() >= 2)
+    if pictures.without_apex:
+        return f"no clip of {', '.join(pictures.without_apex)} has an apex"
+    if split.loc[split["clip"].isin(pictures.with_apex), "subject"].nunique() < 2:
+        return "clips of less than two subjects have an apex, so that a fold has nothing to learn from"
+    return None
 
 
 def key(
@@ -185,7 +202,7 @@ def run(
         cnn_objective_of(params),
         Objective[ClipOutput](cross_entropy, {"accuracy": accuracy}),
     )
-    if split.empty or not has_row(split, pictures):
+    if split.empty or why_no_row(split, pictures):
         return Files(
             checkpoint.unwanted(classes),
             _csv(predictions(test[:0], np.empty((0, len(classes))), classes)),

@@ -50,7 +50,7 @@ def params(tmp_path):
     return make
 
 
-def pictures(with_apex=CLIPS, held_out="", leak=None):
+def pictures(with_apex=CLIPS, held_out="", leak=None, without_apex=()):
     """Clips whose apex frame is lit above or below; those of `held_out` can be anything else."""
     rng = np.random.default_rng(0)
     states = rng.integers(90, 110, (len(CLIPS), 5, 1, SIZE, SIZE)).astype(np.uint8)
@@ -59,7 +59,7 @@ def pictures(with_apex=CLIPS, held_out="", leak=None):
         states[row, 2, 0, half] += 100
         if leak is not None and clip.startswith(held_out):
             states[row] = leak
-    return Pictures(torch.from_numpy(states), CLIPS, frozenset(with_apex), 20, ("0" * 64,))
+    return Pictures(torch.from_numpy(states), CLIPS, frozenset(with_apex), tuple(without_apex), 20, ("0" * 64,))
 
 
 def run(params, subject="s2", table=TABLE, shown=None, **options):
@@ -131,10 +131,13 @@ def test_a_clip_without_an_apex_trains_nothing_and_is_predicted(params):
     assert list(table_of(one.predictions)["clip"]) == [clip for clip in CLIPS if clip.startswith("s2")]
 
 
-@pytest.mark.parametrize("known", [(), ("s1/0", "s1/1")])
-def test_a_study_without_apexes_trains_nothing_and_predicts_nothing(params, known):
-    """With those of one subject alone, the fold that holds this one out has nothing to learn from."""
-    files = run(params(), shown=pictures(known))
+@pytest.mark.parametrize(("known", "without_apex"), [((), ()), (("s1/0", "s1/1"), ()), (CLIPS[:8], ["smic_hs"])])
+def test_a_study_without_apexes_trains_nothing_and_predicts_nothing(params, known, without_apex):
+    """With those of one subject alone, the fold that holds this one out has nothing to learn from.
+
+    Where a whole database has none, its subjects would be judged by frames that were never annotated.
+    """
+    files = run(params(), shown=pictures(known, without_apex=without_apex))
     assert files.predictions == b"clip,subject,label,predicted,p_negative,p_positive\n"
     assert table_of(files.curve).empty
 
@@ -200,11 +203,11 @@ def test_what_an_interrupted_training_left_is_used_only_for_the_same_training(pa
     assert key() == key(train={"precision": "bf16"})
 
 
-def database(folder, prefix=""):
+def database(folder, prefix="", apex=12):
     """The files of a database of two clips, 5 frames of 4 px whose grey level is 10 x the number of the frame."""
     folder.mkdir()
     (folder / "recordings.csv").write_text(
-        "clip,subject,label,onset,apex,offset,n_frames,frames\na/0,a,happy,10,12,18,9,a\na/1,a,sad,1,,9,9,a\n"
+        f"clip,subject,label,onset,apex,offset,n_frames,frames\na/0,a,happy,10,{apex},18,9,a\na/1,a,sad,1,,9,9,a\n"
     )
     frames = [
         np.arange(5, dtype=np.uint8)[:, None, None, None] * 10 + np.zeros((5, 4, 4, 3), np.uint8) + add
@@ -215,7 +218,7 @@ def database(folder, prefix=""):
     )
     files = [File((folder / name).as_posix(), sha256(folder / name)) for name in ("recordings.csv", "stabilised.h5")]
     arrays = dict.fromkeys(("frames", "flow", "head_motion"), files[1])
-    return Part("table", prefix, recordings=files[0], **arrays, truth=None, annotation={})
+    return Part(folder.name, prefix, recordings=files[0], **arrays, truth=None, annotation={})
 
 
 def test_the_states_are_read_from_the_frames_and_the_apexes_from_the_recordings(tmp_path):
@@ -226,6 +229,13 @@ def test_the_states_are_read_from_the_frames_and_the_apexes_from_the_recordings(
     assert found.states[:, :, 0, 0, 0].tolist() == [[1, 11, 21, 31, 41], [0, 0, 10, 20, 40]]
     assert found.with_apex == {"one-a/0"} and found.clips == ("two-a/1", "one-a/0")
     assert found.sha256 == tuple(file.sha256 for part in members for file in (part.recordings, part.frames))
+
+
+def test_a_database_without_any_apex_is_named(tmp_path):
+    members = [database(tmp_path / "casme2", "casme2-"), database(tmp_path / "smic_hs", "smic_hs-", apex="")]
+    found = fold.read_pictures(members, [f"{part.prefix}a/{number}" for part in members for number in range(2)])
+    assert found.with_apex == {"casme2-a/0"} and found.without_apex == ("smic_hs",)
+    assert fold.read_pictures(members[:1], ["casme2-a/0"]).without_apex == ()
 
 
 @pytest.mark.parametrize("name", ["stabilised.h5", "recordings.csv"])

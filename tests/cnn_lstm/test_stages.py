@@ -142,10 +142,19 @@ def test_clips_without_an_apex_are_counted(study):
 def test_a_study_without_apexes_has_an_empty_table_and_says_why(study):
     study(apexes=[""] * len(TABLE))
     for subject in SUBJECTS:
-        assert "0 of 12 clips have an apex, of less than two subjects: nothing to train" in train(subject)
-    assert "synthetic: no cnn_lstm, because the apex of the clips is not known" in stage(pool_cnn_lstm.main)
+        assert "train_cnn_lstm: no clip of synthetic has an apex: nothing to train" in train(subject)
+    assert "synthetic: no cnn_lstm, because the apex of its clips, or of a whole" in stage(pool_cnn_lstm.main)
     assert pooled() == ["clip,subject,label,predicted"]
     assert facts()["remark"] == "N/A: no apex"
+
+
+def test_apexes_of_one_subject_are_too_few(study):
+    study(apexes=[12, "", 12, *[""] * 9])
+    assert "train_cnn_lstm: clips of less than two subjects have an apex, so that a fold has nothing" in train()
+    for subject in SUBJECTS:
+        train(subject)
+    stage(pool_cnn_lstm.main)
+    assert pooled() == ["clip,subject,label,predicted"] and facts()["remark"] == "N/A: no apex"
 
 
 def test_folds_that_are_not_wanted_are_not_trained(study):
