@@ -135,6 +135,9 @@ def main(counts: tuple[int, ...], subjects: int, study: bool, methods: tuple[str
             table = tables.read(checkout / paths.clips("synthetic"))
             known = sorted(table["subject"].unique())
             (checkout / paths.PARAMS).write_text(params_file.changed(paths.PARAMS, {"subjects": known})[0])
+            landmarks = Path(load_params(paths.PARAMS).comparators.landmarks)
+            (checkout / landmarks.parent).mkdir(parents=True, exist_ok=True)
+            (checkout / landmarks).symlink_to(landmarks.absolute())
             total = np.zeros(4)
             for method in methods or load_params(paths.PARAMS).comparators.methods:
                 row = f"{len(table):>6} {len(known):>6} {method:<12}"
