@@ -33,7 +33,7 @@ def main(method: str) -> None:
     facts = {
         "title": comparators.title(method),
         "values": features[0].size,
-        "remark": comparators.remark(method),
+        "remark": comparators.remark(method, landmarks=feature_files.have(manifests.values(), comparators.LANDMARKS)),
     }
     targets = [paths.comparator(name, method), paths.comparator_facts(name, method)]
     with staged(paths.partial("classify", name, method), *targets) as [table, notes]:

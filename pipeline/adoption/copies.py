@@ -158,7 +158,7 @@ def locked(stage: str) -> dict[str, Any]:
     """Parameters with which a stage last ran, as dvc.lock has them; none if it never did."""
     if not paths.LOCK.exists():
         return {}
-    run = YAML(typ="safe", pure=True).load(paths.LOCK)["stages"].get(stage, {})
+    run = YAML(typ="safe").load(paths.LOCK)["stages"].get(stage, {})
     values: dict[str, Any] = run.get("params", {}).get("params.yaml", {})
     return values
 

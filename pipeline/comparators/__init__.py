@@ -27,6 +27,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline.errors import InputError
 
+LANDMARKS = "landmarks_sha256"
+"""What is noted beside features whose regions lie between landmarks: the SHA-256 of the model."""
+
 
 def methods() -> tuple[str, ...]:
     """Names of all methods, sorted."""
@@ -43,9 +46,14 @@ def title(name: str) -> str:
     return str(getattr(_method(name), "TITLE", name))
 
 
-def remark(name: str) -> str:
-    """What a reader of a method's scores must know of it, or nothing; InputError for an unknown name."""
-    return str(getattr(_method(name), "REMARK", ""))
+def remark(name: str, *, landmarks: bool = False) -> str:
+    """What a reader of a method's scores must know of it, or nothing; InputError for an unknown name.
+
+    `landmarks`: its regions of the face, if it has some, lie between landmarks; otherwise they are a grid.
+    """
+    regions = "regions between landmarks" if landmarks else "regions on a grid instead of between landmarks"
+    own = str(getattr(_method(name), "REMARK", ""))
+    return "; ".join(filter(None, (regions if has_regions(name) else "", own)))
 
 
 def settings_type(name: str) -> type:

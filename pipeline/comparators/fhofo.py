@@ -20,7 +20,6 @@ from pipeline.comparators.parts.settings import STRICT, Count, Grid2
 
 READS = "flow"
 TITLE = "FHOFO"
-REMARK = "regions on a grid"
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -20,7 +20,7 @@ from pipeline.comparators.parts.settings import STRICT, Count, Grid2, Share
 
 READS = "flow"
 TITLE = "Sparse MDMO"
-REMARK = "regions on a grid instead of around landmarks; sparse coding without the paper's graph term"
+REMARK = "sparse coding without the paper's graph term"
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -181,7 +181,7 @@ def _missing(plan: Sequence[Experiment], base: str, params: Params, copy: experi
 
 def _differences(experiment: Experiment, commit: str, params: Params, checkout: Path) -> Iterator[str]:
     """What the finished experiment at a commit depended on and is different now, by its dvc.lock."""
-    yaml = YAML(typ="safe", pure=True)
+    yaml = YAML(typ="safe")
     then = yaml.load(experiments.tracked(paths.LOCK, commit) or "stages: {}")["stages"]
     now = yaml.load((checkout / paths.LOCK).read_text(encoding="utf-8"))["stages"]
     document = yaml.load((checkout / paths.PARAMS).read_text(encoding="utf-8"))

@@ -148,7 +148,7 @@ def _fault_of_content(content: bytes) -> str | None:
     if not content.strip():
         return "it is empty"
     try:
-        stages = YAML(typ="safe", pure=True).load(content.decode("utf-8"))["stages"]
+        stages = YAML(typ="safe").load(content.decode("utf-8"))["stages"]
         for name, entry in stages.items():
             if "cmd" not in entry:
                 return f"the entry {name} is not complete"

@@ -82,7 +82,7 @@ def check_inputs(stage: str, arguments: Mapping[str, str]) -> None:
 
 def _inputs(stage: str, arguments: Mapping[str, str]) -> list[str]:
     """What a stage depends on of other stages' outputs: files and folders."""
-    yaml = YAML(typ="safe", pure=True)
+    yaml = YAML(typ="safe")
     try:
         params = yaml.load(paths.PARAMS)
         declared = yaml.load(Path("dvc.yaml"))["stages"][stage]

@@ -5,7 +5,7 @@ features.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -52,6 +52,22 @@ def read(manifests: Mapping[str, Path], clips: Sequence[str]) -> np.ndarray:
         listed = ", ".join(f"{name}: {stack.shape[1:]}" for name, stack in zip(manifests, stacks, strict=True))
         raise InputError(f"expected features of one shape from all databases, found {listed}")
     return np.asarray(np.concatenate(stacks)[clip_store.rows_of(clips, names)])
+
+
+def have(manifests: Iterable[Path], attribute: str) -> bool:
+    """Whether something is noted beside the features of each of these manifests.
+
+    Raises
+    ------
+    InputError
+        A manifest or a file is missing or is not what it should be.
+    """
+    return all(_has(path, attribute) for path in manifests)
+
+
+def _has(path: Path, attribute: str) -> bool:
+    with clip_store.reading(_file(path).checked()) as file:
+        return attribute in file["features"].attrs
 
 
 def _file(path: Path) -> File:

@@ -17,6 +17,7 @@ from stages import classify, compare, describe, gather_features, largest_class
 from tests.tiny import merge
 
 ROOT = Path(__file__).parents[2]
+STAND_IN = Path(__file__).parent / "schematic_face.tflite"  # which sees a face in whatever is red
 SUBJECTS = ["s1", "s2", "s3"]
 LABELS = ["disgust", "tense"]
 METHODS = {"lbp_sip": (1, 2, 2), "fdm": (2, 3, 3)}
@@ -100,6 +101,27 @@ def test_features_predictions_and_table_are_written_and_equal_every_time(study):
     assert not Path(".partial").exists()
     shutil.rmtree("data/synthetic/features")
     assert run_all() == first
+
+
+def test_a_row_says_whether_its_regions_lie_between_landmarks(study):
+    frames = np.zeros((8, 64, 64, 3), np.uint8)
+    frames[..., 0] = 255
+    flow = np.random.default_rng(0).normal(size=(12, 7, 2, 64, 64)).astype(np.float16)
+    clip_store.write_stack(paths.stabilised("synthetic"), "frames", list(study["clip"]), [frames] * 12)
+    clip_store.write_stack(paths.flow("synthetic"), "flow", list(study["clip"]), list(flow))
+    Path("weights/face_landmark.tflite").write_bytes(STAND_IN.read_bytes())
+    for model, regions in (
+        ("none", "on a grid instead of between landmarks"),
+        ("face_landmark.tflite", "between landmarks"),
+    ):
+        configure(
+            STUDY
+            | {"comparators": STUDY["comparators"] | {"methods": ["mdmo", "fdm"], "landmarks": f"weights/{model}"}}
+        )
+        run_all(methods=("mdmo", "fdm"))
+        remarks = comparison.read(paths.table1("synthetic")).set_index("method")["remark"]
+        assert remarks["mdmo"] == f"regions {regions}; without the paper's alignment of faces"
+        assert "regions" not in remarks["fdm"]
 
 
 def test_features_do_not_hang_on_labels_and_predictions_not_on_those_held_out(study):

@@ -155,7 +155,7 @@ def attributes(task: Task) -> dict[str, str | int | float]:
         "settings": json.dumps(task.settings, sort_keys=True),
     }
     model = task.model()
-    return noted if model is None else noted | {"landmarks_sha256": model.sha256}
+    return noted if model is None else noted | {comparators.LANDMARKS: model.sha256}
 
 
 def cores() -> int:
