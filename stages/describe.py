@@ -1,5 +1,6 @@
 """Describe every clip of a database by the feature of one method."""
 
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -36,8 +37,8 @@ def main(database: str, method: str) -> None:
             click.echo(f"Warning: {damaged} is not what was written to it and is not used", err=True)
         if kept.finished:
             click.echo(f"describe: going on after {len(kept.finished)} of {len(clips)} clips")
-        described = description.features(task, kept, report=lambda: bar.update())
-        clip_store.write_stack(path, "features", clips, described, description.attributes(task))
+        with closing(description.features(task, kept, report=lambda: bar.update())) as described:
+            clip_store.write_stack(path, "features", clips, described, description.attributes(task))
 
 
 if __name__ == "__main__":

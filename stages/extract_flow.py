@@ -1,5 +1,6 @@
 """Estimate the optical flow between adjacent frames of every clip."""
 
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -41,8 +42,10 @@ def main(database: str) -> None:
             total = len(clips) * (frames.shape[1] - 1)
             if done:
                 click.echo(f"extract_flow: going on after {done} of {total} pairs of frames")
-            with counter(params, "extract_flow", "pair", total, done) as pairs:
-                fields = extraction.extract(frames, estimator, clips_at_once, parts, pairs.update)
+            with (
+                counter(params, "extract_flow", "pair", total, done) as pairs,
+                closing(extraction.extract(frames, estimator, clips_at_once, parts, pairs.update)) as fields,
+            ):
                 still = (
                     head_motion.without(field, clip_store.values(motion, "head_motion", row)).astype(np.float16)
                     for row, field in enumerate(fields)

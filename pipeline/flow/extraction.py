@@ -6,8 +6,9 @@ device alone, so that a run that is resumed ends with the bytes of one that was 
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -46,8 +47,12 @@ def extract(
     clips_at_once: int,
     parts: resume.Parts,
     report: Callable[[int], object] = lambda pairs: None,
-) -> Iterator[np.ndarray]:
+) -> Generator[np.ndarray]:
     """Flow of each clip, in the order of the clips; batches that `parts` holds are not estimated again.
+
+    Whoever may stop before the last clip closes it (`contextlib.closing`), and with it the threads of a GPU's reading.
+    Left to the garbage collector, they can be ended in the middle of the start of another thread, which then waits for
+    itself.
 
     Half precision rounds a component of less than 1 px by at most 0.00024 px and one of less than 2 px by at most
     0.00049 px (2^-12 and 2^-11).
@@ -69,17 +74,24 @@ def extract(
     float16 (F - 1, 2, S, S): u right, v down, pixels between frames i and i + 1.
     """
     batches = [slice(start, start + clips_at_once) for start in range(0, len(frames), clips_at_once)]
-    side_by_side = ahead if estimator.on_gpu else iter
-    clips = side_by_side(_read(frames, rows) for number, rows in enumerate(batches) if number not in parts.finished)
-    estimated = side_by_side(estimator.estimate_clips(batch) for batch in clips)
-    for number in range(len(batches)):
-        if number in parts.finished:
-            fields = parts.load(number)
-        else:
-            fields = next(estimated).astype(np.float16)
-            parts.save(number, fields)
-            report(fields.shape[0] * fields.shape[1])
-        yield from fields
+    missing = (rows for number, rows in enumerate(batches) if number not in parts.finished)
+    with (
+        closing(_next_to(estimator, (_read(frames, rows) for rows in missing))) as clips,
+        closing(_next_to(estimator, (estimator.estimate_clips(batch) for batch in clips))) as estimated,
+    ):
+        for number in range(len(batches)):
+            if number in parts.finished:
+                fields = parts.load(number)
+            else:
+                fields = next(estimated).astype(np.float16)
+                parts.save(number, fields)
+                report(fields.shape[0] * fields.shape[1])
+            yield from fields
+
+
+def _next_to(estimator: FlowEstimator, items: Generator[T]) -> Generator[T]:
+    """The same items; made ahead where a GPU leaves the CPU time for it."""
+    return ahead(items) if estimator.on_gpu else items
 
 
 def _read(frames: h5py.Dataset | np.ndarray, rows: slice) -> np.ndarray:
@@ -93,8 +105,11 @@ def pairs_kept(frames: h5py.Dataset | np.ndarray, clips_at_once: int, parts: res
     return clips * pairs
 
 
-def ahead(items: Iterable[T]) -> Iterator[T]:
-    """The same items, the next one in the making, in a thread, while the caller works on the one before."""
+def ahead(items: Iterable[T]) -> Generator[T]:
+    """The same items, the next one in the making, in a thread, while the caller works on the one before.
+
+    To be closed where it may not be exhausted, as `extract`.
+    """
     iterator = iter(items)
 
     def following() -> list[T]:

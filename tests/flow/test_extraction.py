@@ -61,8 +61,11 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_bytes(tmp_path, frame
     estimator, reported = Counting(), []
     estimator.on_gpu = on_gpu
     estimator.fails_at = done
-    with pytest.raises(KeyboardInterrupt), resumable(tmp_path / "b", "k") as parts:
+    threads = set(threading.enumerate())
+    with pytest.raises(KeyboardInterrupt) as interrupted, resumable(tmp_path / "b", "k") as parts:
         written(tmp_path / "half.h5", extract(frames, estimator, clips_at_once, parts, reported.append))
+    # None is left to the garbage collector, although the error still holds all that was going on.
+    assert interrupted.traceback and set(threading.enumerate()) <= threads
     with resumable(tmp_path / "b", "k") as parts:
         assert parts.finished == set(range(done))
         assert pairs_kept(frames, clips_at_once, parts) == sum(whole.batches[:done]) * (FRAMES - 1) == sum(reported)
@@ -72,6 +75,16 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_bytes(tmp_path, frame
     assert estimator.batches == whole.batches
     assert sum(reported) == CLIPS * (FRAMES - 1)
     assert [path.name for path in (tmp_path / "b").iterdir()] == ["lock"]
+
+
+def test_closed_before_its_end_it_has_no_thread_left(tmp_path, frames):
+    threads, estimator = set(threading.enumerate()), Counting()
+    estimator.on_gpu = True
+    fields = extract(frames, estimator, 1, Parts(tmp_path))
+    next(fields)
+    assert set(threading.enumerate()) - threads
+    fields.close()
+    assert set(threading.enumerate()) <= threads
 
 
 def test_a_gap_among_the_finished_batches_is_filled(tmp_path, frames):

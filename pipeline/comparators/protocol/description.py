@@ -11,9 +11,10 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -104,8 +105,10 @@ class Task:
 
 def features(
     task: Task, parts: resume.Parts, workers: int | None = None, report: Callable[[], object] = lambda: None
-) -> Iterator[np.ndarray]:
+) -> Generator[np.ndarray]:
     """The feature of each clip, in the order of the file; those that `parts` holds are not described again.
+
+    Whoever may stop before the last clip closes it (`contextlib.closing`), and with it the processes.
 
     Parameters
     ----------
@@ -130,22 +133,22 @@ def features(
     with clip_store.reading(task.arrays) as file:
         clips = clip_store.clip_names(file)
     missing = [row for row in range(len(clips)) if row not in parts.finished]
-    described = _side_by_side(task, missing, workers or cores())
     shape: tuple[int, ...] | None = None
-    for row, clip in enumerate(clips):
-        if row in parts.finished:
-            feature = parts.load(row)
-        else:
-            feature = next(described)
-            parts.save(row, feature)
-            report()
-        shape = shape or feature.shape
-        if feature.shape != shape:
-            raise InputError(
-                f"{task.name}: expected features of one shape, found {feature.shape} of {clip} after {shape} of "
-                f"{clips[0]}; its `describe` must give the same shape for all clips of one size"
-            )
-        yield feature
+    with closing(_side_by_side(task, missing, workers or cores())) as described:
+        for row, clip in enumerate(clips):
+            if row in parts.finished:
+                feature = parts.load(row)
+            else:
+                feature = next(described)
+                parts.save(row, feature)
+                report()
+            shape = shape or feature.shape
+            if feature.shape != shape:
+                raise InputError(
+                    f"{task.name}: expected features of one shape, found {feature.shape} of {clip} after {shape} of "
+                    f"{clips[0]}; its `describe` must give the same shape for all clips of one size"
+                )
+            yield feature
 
 
 def attributes(task: Task) -> dict[str, str | int | float]:
@@ -163,7 +166,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _side_by_side(task: Task, rows: list[int], workers: int) -> Iterator[np.ndarray]:
+def _side_by_side(task: Task, rows: list[int], workers: int) -> Generator[np.ndarray]:
     """Features of the clips in these rows, in their order."""
     here, rows = rows[:1], rows[1:]
     start = time.process_time()
