@@ -24,7 +24,7 @@ LEAST_PRESENCE = 0.0
 
 HELP = """
 To bring the model:
-  1. download the wheel of mediapipe 0.10.14 and unpack from it, as from any zip file,
+  1. download the wheel of mediapipe==0.10.14 and unpack from it, as from any zip file,
      mediapipe/modules/face_landmark/face_landmark.tflite; docs/landmarks.md has the two lines
   2. name the file in params.yaml: comparators.landmarks
 Without it: set comparators.landmarks: weights/none, and the regions are a grid."""
