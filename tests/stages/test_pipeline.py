@@ -321,14 +321,16 @@ def test_a_damaged_frame_is_named(workspace):
 
 def forget(workspace, stage):
     """Remove the outputs of a stage from DVC's cache: as in a first run, there is nothing to restore it from."""
-    shutil.rmtree(workspace.root / ".dvc/cache/runs")
+    shutil.rmtree(workspace.root / ".dvc/cache/runs", ignore_errors=True)
     lock = YAML(typ="safe", pure=True).load(workspace.root / "dvc.lock")
     for out in lock["stages"][stage]["outs"]:
-        (workspace.root / ".dvc/cache/files/md5" / out["md5"][:2] / out["md5"][2:]).unlink()
+        cached = workspace.root / ".dvc/cache/files/md5" / out["md5"][:2] / out["md5"][2:]
+        cached.unlink(missing_ok=True)
 
 
 def killed_in_the_middle(workspace, stage):
-    """Kill DVC and its stage with SIGKILL as soon as the stage is at work."""
+    """Kill DVC and its stage with SIGKILL as soon as the stage is at work; whether it was still at work then."""
+    forget(workspace, stage)
     process = workspace.begin("dvc", "repro", "--single-item", "--force", stage)
     partial = workspace.root / ".partial"
     while process.poll() is None:
@@ -337,16 +339,14 @@ def killed_in_the_middle(workspace, stage):
             break
         time.sleep(0.002)
     process.communicate()
-    return process.returncode == -signal.SIGKILL
+    return process.returncode == -signal.SIGKILL and partial.exists() and any(partial.iterdir())
 
 
 @pytest.mark.parametrize("stage", sorted(ALL - {"train@synthetic-sub01", "train@synthetic-sub03"}))
 def test_a_killed_stage_leaves_no_trace_in_the_result(workspace, stage):
     before = workspace.outputs()
-    forget(workspace, stage)
     # A stage may be through before the signal arrives: then nothing was tested, and it is started once more.
     assert any(killed_in_the_middle(workspace, stage) for _ in range(10)), f"{stage} was never caught in the middle"
-    assert (workspace.root / ".partial").exists()
     assert stage in ran(workspace.dvc("repro"))
     assert workspace.outputs() == before
     assert not (workspace.root / ".partial").exists()
