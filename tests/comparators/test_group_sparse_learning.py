@@ -38,8 +38,11 @@ def test_one_group_without_penalty_is_least_squares(problem):
     np.testing.assert_allclose(found, np.linalg.solve(kernels[0], targets), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("joining", [1, 2, 10])
 @pytest.mark.parametrize("share", [0.7, 0.3, 0.05])
-def test_the_conditions_of_the_minimum_hold(problem, share):
+def test_the_conditions_of_the_minimum_hold(problem, share, joining, monkeypatch):
+    """However many groups join the minimisation at a time."""
+    monkeypatch.setattr(kgsl, "JOINING", joining)
     kernels, targets = problem
     penalty = share * kgsl.largest_penalty(kernels, targets)
     regressors = kgsl.fit(kernels, targets, penalty, tolerance=1e-8).regressors(kernels)

@@ -24,6 +24,8 @@ chosen inside the fold."""
 INNER_FOLDS = 5
 TOLERANCE = 1e-4
 """Of ‖K_iᵀ α‖² - 1, which is 0 for every group in use at the minimum."""
+JOINING = 10
+"""Groups that join the minimisation at a time, those that miss the condition by most."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,11 @@ def fit(
     penalty: float,
     start: np.ndarray | None = None,
     tolerance: float = TOLERANCE,
+    squares: np.ndarray | None = None,
 ) -> Solution:
     """The minimum for one μ.
+
+    Most groups end up unused, so they join the minimisation only when they are found to be missing.
 
     Parameters
     ----------
@@ -64,28 +69,58 @@ def fit(
         η to start from (G,); zeros if it is None.
     tolerance
         Of the conditions of the minimum, ‖K_iᵀ α‖² = 1 where η_i > 0 and ≤ 1 elsewhere.
+    squares
+        `products(kernels)`, for whoever fits more than once.
     """
-    groups, count, _ = kernels.shape
-    squares = (kernels @ kernels.transpose(0, 2, 1)).reshape(groups, -1)  # K_i K_iᵀ
-    ridge = penalty / 2 * np.eye(count)
+    squares = products(kernels) if squares is None else squares
+    ridge = penalty / 2 * np.eye(kernels.shape[1])
+    weights = np.zeros(len(kernels)) if start is None else start.copy()
+    used = weights > 0
+    while True:
+        if used.any():
+            weights[used] = _minimum(squares[used], targets, ridge, weights[used], tolerance)
+        alpha = _dual(weights, squares, targets, ridge)
+        missed = np.where(used, 0, _lengths(squares, alpha) - 1)
+        joining = np.argsort(-missed, kind="stable")[:JOINING]
+        joining = joining[missed[joining] > tolerance]
+        if not len(joining):
+            return Solution(weights, alpha)
+        used[joining] = True
 
-    def dual(weights: np.ndarray) -> np.ndarray:
-        return np.asarray(np.linalg.solve((weights @ squares).reshape(count, count) + ridge, targets))
+
+def products(kernels: np.ndarray) -> np.ndarray:
+    """K_i K_iᵀ of kernels (G, N, n): (G, N · N)."""
+    return np.asarray((kernels @ kernels.transpose(0, 2, 1)).reshape(len(kernels), -1))
+
+
+def _minimum(
+    squares: np.ndarray, targets: np.ndarray, ridge: np.ndarray, start: np.ndarray, tolerance: float
+) -> np.ndarray:
+    """η (G,) of the minimum with the groups of `squares` alone."""
 
     def objective(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        alpha = dual(weights)
-        fitted = kernels.transpose(0, 2, 1) @ alpha  # K_iᵀ α
-        return float((targets * alpha).sum() + weights.sum()), 1 - np.square(fitted).sum(axis=(1, 2))
+        alpha = _dual(weights, squares, targets, ridge)
+        return float((targets * alpha).sum() + weights.sum()), 1 - _lengths(squares, alpha)
 
     found = minimize(
         objective,
-        np.zeros(groups) if start is None else start,
+        start,
         jac=True,
         method="L-BFGS-B",
-        bounds=[(0, None)] * groups,
+        bounds=[(0, None)] * len(start),
         options={"gtol": tolerance, "ftol": 0, "maxiter": 1000, "maxfun": 2000},
     )
-    return Solution(found.x, dual(found.x))
+    return np.asarray(found.x)
+
+
+def _dual(weights: np.ndarray, squares: np.ndarray, targets: np.ndarray, ridge: np.ndarray) -> np.ndarray:
+    """α (N, K): the ridge regression for fixed η."""
+    return np.asarray(np.linalg.solve((weights @ squares).reshape(ridge.shape) + ridge, targets))
+
+
+def _lengths(squares: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """‖K_iᵀ α‖² (G,), which is the sum over K_i K_iᵀ times α αᵀ."""
+    return np.asarray(squares @ (alpha @ alpha.T).ravel())
 
 
 def classify(
@@ -166,12 +201,12 @@ def _predict(
     # Weighted least squares: every clip's row counts by the root of its weight.
     rows = np.sqrt(weights)[:, None]
     known, wanted = rows * train, rows * (targets - mean)
-    largest = largest_penalty(known, wanted)
+    largest, squares = largest_penalty(known, wanted), products(known)
     predicted, start = [], None
     for share in shares:
         score = np.tile(mean, (between.shape[1], 1))
         if largest > 0:
-            solution = fit(known, wanted, share * largest, start)
+            solution = fit(known, wanted, share * largest, start, squares=squares)
             start = solution.weights
             score = score + (between @ solution.regressors(known)).sum(axis=0)
         predicted.append(classes[score.argmax(axis=1)])
