@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 COLUMNS = (
     "Subject",
@@ -28,7 +29,10 @@ COLUMNS = (
 def pytest_configure(config):
     """Tests that run side by side share the cores."""
     workers = getattr(config, "workerinput", {"workercount": 1})["workercount"]
-    torch.set_num_threads(max(1, torch.get_num_threads() // workers))
+    threads = max(1, torch.get_num_threads() // workers)
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+    threadpool_limits(threads, user_api="blas")
 
 
 @pytest.fixture(scope="session")

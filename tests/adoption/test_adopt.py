@@ -16,6 +16,8 @@ from pipeline.databases import readers
 from tests import official
 from tests.tiny import shrink
 
+pytestmark = pytest.mark.xdist_group("trees of one database")  # one process makes what the tests share
+
 ROOT = Path(__file__).parents[2]
 
 

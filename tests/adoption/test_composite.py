@@ -19,6 +19,8 @@ from pipeline.databases.task import make_task
 from tests import official
 from tests.tiny import shrink
 
+pytestmark = pytest.mark.xdist_group("trees of the composite")  # one process makes what the tests share
+
 ROOT = Path(__file__).parents[2]
 TABLES = {"casme2": "CASME2-coding-20140508.xlsx", "samm": "SAMM_Micro_FACS_Codes_v2.xlsx", "smic": None}
 
@@ -98,7 +100,8 @@ def listed(trees, monkeypatch):
     return clips
 
 
-def test_samm_is_adopted_with_the_checks_of_the_others(checkout, trees):
+def test_samm_is_adopted_with_the_checks_of_the_others(checkout, trees, monkeypatch):
+    monkeypatch.setattr("pipeline.adoption.adopt.estimate", lambda *_: None)  # which takes a few training steps
     output = use("samm", "--from", trees["samm"].root)
     study = loaded()
     assert study.dataset == "samm" and study.subjects == ("001", "002", "003")
@@ -110,7 +113,8 @@ def test_samm_is_adopted_with_the_checks_of_the_others(checkout, trees):
     assert re.search(r"subjects: .*\n- '001'\n", (checkout / "params.yaml").read_text())  # text in any YAML
 
 
-def test_an_apex_out_of_range_is_said(checkout, copies):
+def test_an_apex_out_of_range_is_said(checkout, copies, monkeypatch):
+    monkeypatch.setattr("pipeline.adoption.adopt.estimate", lambda *_: None)  # which takes a few training steps
     tree = copies["samm"]
     tree.cell(0, "Apex Frame", 9999)
     write_table(tree, tree.root / TABLES["samm"])

@@ -12,6 +12,8 @@ from pipeline.databases.task import make_task
 from pipeline.errors import InputError
 from tests import official
 
+pytestmark = pytest.mark.xdist_group("trees with all traps")  # one process makes what the tests share
+
 
 @pytest.fixture(scope="module", params=[(name, raw) for name in official.WITH_TRAPS for raw in (False, True)], ids=str)
 def trapped(request, tmp_path_factory):
@@ -42,10 +44,9 @@ def test_a_row_that_no_task_uses_is_named_and_does_not_stand_in_the_way(tmp_path
     assert all("onset and offset must be frame numbers, found 5 and None" in row for row in passed_over)
 
 
-def test_an_offset_that_is_a_backslash_is_a_defect_that_can_be_excluded(trapped):
-    name, tree = trapped
-    if name != "casme":
-        return
+@pytest.mark.parametrize("raw", [False, True])
+def test_an_offset_that_is_a_backslash_is_a_defect_that_can_be_excluded(tmp_path, raw):
+    tree = official.WITH_TRAPS["casme"](tmp_path, raw)
     with pytest.raises(InputError) as error:
         casme.read(tree.root)
     assert "1 defect in" in str(error.value)

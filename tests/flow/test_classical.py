@@ -14,6 +14,8 @@ from pipeline.frames import frame_files
 from pipeline.synthetic import generator
 from pipeline.synthetic.motion import true_flow
 
+pytestmark = pytest.mark.xdist_group("a filmed face")  # one process makes what the tests share
+
 WEIGHTS = Path("weights/none")
 
 

@@ -8,6 +8,8 @@ from pipeline.frames import face_crop, frame_files
 from pipeline.frames.recording import Recording
 from tests.official import TINY, write_tree
 
+pytestmark = pytest.mark.xdist_group("faces")  # one process makes what the tests share
+
 
 @pytest.fixture(scope="module")
 def onsets(tmp_path_factory):

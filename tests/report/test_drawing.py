@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from pipeline.report import drawing, score_figures
+from pipeline.report import clip_figures, drawing, score_figures
 from tests.report.drawn import RNG
 
 
@@ -44,20 +44,20 @@ def test_flow_of_many_frames_keeps_their_order():
         np.testing.assert_array_equal(drawing.flow_colours(field, 2.0), colour)
 
 
-MAKE = """
-import sys, numpy as np, pandas as pd
-from pathlib import Path
-from pipeline.report import clip_figures, drawing, score_figures
-drawing.write(score_figures.confusion(np.array([[3, 1], [0, 2]]), ["a", "b"]), Path(sys.argv[1]) / "a.svg")
-drawing.write(clip_figures.strips([("t", [np.full((9, 8, 8, 3), 80, np.uint8)])]), Path(sys.argv[1]) / "a.png")
-"""
+def make(folder):
+    drawing.write(score_figures.confusion(np.array([[3, 1], [0, 2]]), ["a", "b"]), folder / "a.svg")
+    drawing.write(clip_figures.strips([("t", [np.full((9, 8, 8, 3), 80, np.uint8)])]), folder / "a.png")
+
+
+MAKE = "import sys; from pathlib import Path; from tests.report.test_drawing import make; make(Path(sys.argv[1]))"
 
 
 def test_equal_figures_are_equal_bytes_in_another_process_and_say_nothing_of_when(tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        command = [sys.executable, "-c", MAKE, str(tmp_path / name)]
-        subprocess.run(command, check=True, cwd=Path(__file__).parents[2])
+    make(tmp_path / "one")
+    command = [sys.executable, "-c", MAKE, str(tmp_path / "two")]
+    subprocess.run(command, check=True, cwd=Path(__file__).parents[2])
     for name in ("a.svg", "a.png"):
         one, two = (tmp_path / folder / name for folder in ("one", "two"))
         assert one.read_bytes() == two.read_bytes()

@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.evaluation import comparison, metrics, significance
-from pipeline.report import attention_scores, page
+from pipeline.report import attention_scores, drawing, page
 from pipeline.report.figures import mean_face
 from pipeline.report.published_composite import published
 from tests.report.studies import CLASSES, FRAMES, SIZE, predictions, study, table1
@@ -75,6 +75,22 @@ def whole(tmp_path_factory):
     return made, write(made, folder), folder
 
 
+@pytest.fixture
+def sketched(monkeypatch):
+    """Figures are made, but their files are empty but for the kinds in the set: rendering takes most of the time."""
+    rendered = set()
+    write_figure = drawing.write
+
+    def write_some(figure, path):
+        if path.suffix in rendered:
+            write_figure(figure, path)
+        else:
+            path.touch()
+
+    monkeypatch.setattr(drawing, "write", write_some)
+    return rendered
+
+
 def percent(value):
     return f"{100 * value:.2f} %"
 
@@ -113,7 +129,7 @@ def test_every_mistake_is_listed_most_confident_first(whole):
     assert (folder / "figures/mistakes.png").exists()
 
 
-def test_without_a_mistake_there_is_none(tmp_path):
+def test_without_a_mistake_there_is_none(tmp_path, sketched):
     table = predictions(24, 4)
     shown = write(study(table=table.assign(label=table["predicted"])), tmp_path / "out")
     assert "No clip was misclassified" in shown.text and not (tmp_path / "out/figures/mistakes.png").exists()
@@ -191,14 +207,14 @@ def test_a_dataset_that_is_not_in_the_paper_has_no_published_figures():
     assert "nan" not in shown.source[shown.source.index('id="table1"') : shown.source.index('id="confusion"')].lower()
 
 
-def test_without_the_methods_of_the_papers_figures_there_are_no_other_confusion_matrices(tmp_path):
+def test_without_the_methods_of_the_papers_figures_there_are_no_other_confusion_matrices(tmp_path, sketched):
     made = study(12, 3, others={})
     shown = write(made, tmp_path / "out")
     assert "As in the paper's Figures 3 to 5" not in shown.text
     assert not (tmp_path / "out/figures/confusions.svg").exists()
 
 
-def test_without_truth_attention_is_not_scored_and_the_reason_is_given(tmp_path):
+def test_without_truth_attention_is_not_scored_and_the_reason_is_given(tmp_path, sketched):
     shown = write(study(12, 3, dataset="casme2", truth=None), tmp_path / "out")
     scores = json.loads((tmp_path / "out/attention.json").read_text())
     assert list(scores) == ["reason"] and "casme2" in scores["reason"] and scores["reason"] in shown.text
@@ -227,7 +243,8 @@ def faces_in(folder, pictures):
 @pytest.mark.parametrize(
     ("dataset", "faces", "visible"), [("casme2", False, False), ("casme2", True, True), ("synthetic", False, True)]
 )
-def test_faces_of_licensed_datasets_are_shown_on_request_only(tmp_path, dataset, faces, visible):
+def test_faces_of_licensed_datasets_are_shown_on_request_only(tmp_path, sketched, dataset, faces, visible):
+    sketched.add(".png")
     skin = (250, 20, 120)
     face = np.full((FRAMES + 1, SIZE, SIZE, 3), skin, np.uint8)
     made = study(12, 3, dataset=dataset, report={"faces": faces}, truth=None, frames=lambda clip: face)
@@ -251,7 +268,7 @@ def test_a_chosen_clip_that_is_not_there_is_an_error_that_names_it(tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_network_without_attention_has_a_page_too(tmp_path):
+def test_a_network_without_attention_has_a_page_too(tmp_path, sketched):
     bare = {clip: shown._replace(mask=None, contrast=None, weights=None) for clip, shown in study().attention.items()}
     shown = write(study(attention=bare), tmp_path / "out")
     assert "no temporal attention" in shown.text and not (tmp_path / "out/figures/temporal_attention.svg").exists()
@@ -266,6 +283,7 @@ def test_what_is_needed_to_get_the_page_again_is_in_it(whole):
     assert {"lambda", "1e-08", "train.augmentation.crop", "168", "seed"} <= set(shown.cells)
 
 
+@pytest.mark.whole_run
 def test_a_page_of_250_clips_stays_small_and_shows_the_chosen_ones(tmp_path):
     """Frames of full size, noise in every picture, as many clips drawn as can be: the least that compresses."""
     chosen = [f"sub{n + 1:02d}/EP{n:03d}" for n in range(4)]

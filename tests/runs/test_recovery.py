@@ -59,7 +59,14 @@ def checkout(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("stage", ["train@casme-sub01", "report@smic", "train@smic-s02"])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        "report@smic",
+        pytest.param("train@casme-sub01", marks=pytest.mark.whole_run),
+        pytest.param("train@smic-s02", marks=pytest.mark.whole_run),
+    ],
+)
 def test_wherever_dvc_is_stopped_no_other_entry_is_lost(checkout, stage):
     """DVC writes the file anew with one entry changed, or one more, and is stopped after any number of bytes."""
     after = BEFORE | {stage: entry(2)}

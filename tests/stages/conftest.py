@@ -120,11 +120,11 @@ def clean(once) -> Workspace:
 
 @pytest.fixture(scope="session")
 def finished(clean, once) -> Workspace:
-    """The tiny study after `dvc repro`, as a person runs it, committed; not to be changed."""
+    """The tiny study after `dvc repro`, committed; not to be changed."""
 
     def run(folder: Path) -> None:
         workspace = copy_of(clean, folder)
-        workspace.run(sys.executable, "-m", "dvc", "repro")
+        workspace.dvc("repro")
         workspace.commit()
 
     return Workspace(once("finished", run) / "clone")

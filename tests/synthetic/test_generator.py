@@ -15,6 +15,8 @@ from pipeline.synthetic.layout_writer import write_annotation
 from pipeline.synthetic.motion import first_frame_positions, moved_by, true_flow
 from pipeline.synthetic.truth import MOVING_THRESHOLD
 
+pytestmark = pytest.mark.xdist_group("generated trees")  # one process makes what the tests share
+
 TINY = {
     "seed": 0,
     "subjects": 2,

@@ -9,6 +9,8 @@ from pipeline.frames import resampling
 from pipeline.frames.recording import Recording
 from pipeline.synthetic import generator, truth
 
+pytestmark = pytest.mark.xdist_group("truth of a tree")  # one process makes what the tests share
+
 SIZE, FRAMES = 96, 20
 
 
