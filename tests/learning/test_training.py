@@ -384,6 +384,7 @@ def train_pooled(parts=None, progress=iter, **changes):
     )
 
 
+@pytest.mark.whole_run  # what a compiler costs, it costs for the smallest network, too
 @pytest.mark.filterwarnings("ignore")  # the compiler makes warnings, and keeps them to itself
 def test_a_compiled_fold_does_not_depend_on_what_was_compiled_before(tmp_path):
     """The last batch of an epoch is smaller than the others, which is what a compiler would remember."""
