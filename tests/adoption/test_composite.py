@@ -122,7 +122,8 @@ def test_an_apex_out_of_range_is_said(checkout, copies, monkeypatch):
     assert f"not between onset and offset:\n  {tree.rows[0]['clip']}: 9999 is not in" in output
 
 
-def test_the_three_classes_of_a_database_are_compared_with_its_part_of_the_composite(checkout, trees):
+def test_the_three_classes_of_a_database_are_compared_with_its_part_of_the_composite(checkout, trees, monkeypatch):
+    monkeypatch.setattr("pipeline.adoption.adopt.estimate", lambda *_: None)  # which takes a few training steps
     output = use("samm", "--classes", "three", "--from", trees["samm"].root)
     assert loaded().dataset == "samm-3" and loaded().classes == "three"
     assert "MEGC 2019         133        28         3" in output

@@ -155,6 +155,7 @@ def test_every_figure_of_the_page_is_a_file_and_the_other_way_round(whole):
     assert len(shown.images) == len(re.findall('alt="[^"]+"', shown.source))
 
 
+@pytest.mark.whole_run
 def test_equal_studies_give_equal_bytes(whole, tmp_path):
     _, _, one = whole
     two = tmp_path / "again"
@@ -241,7 +242,12 @@ def faces_in(folder, pictures):
 
 
 @pytest.mark.parametrize(
-    ("dataset", "faces", "visible"), [("casme2", False, False), ("casme2", True, True), ("synthetic", False, True)]
+    ("dataset", "faces", "visible"),
+    [
+        ("casme2", False, False),
+        ("casme2", True, True),
+        pytest.param("synthetic", False, True, marks=pytest.mark.whole_run),
+    ],
 )
 def test_faces_of_licensed_datasets_are_shown_on_request_only(tmp_path, sketched, dataset, faces, visible):
     sketched.add(".png")

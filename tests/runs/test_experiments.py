@@ -88,6 +88,7 @@ def test_an_experiment_has_the_uncommitted_changes_and_leaves_the_checkout_alone
     assert "third" in shown.stdout
 
 
+@pytest.mark.whole_run
 def test_experiments_belong_to_the_commit_that_they_began_with(checkout):
     base = experiments.head()
     with experiments.copy(COPY, base, [Path("lent/brought.txt")]) as copy:
@@ -106,6 +107,7 @@ def test_the_copy_is_removed_and_the_log_quoted_when_a_stage_fails(checkout):
     assert experiments.commit_of("third", experiments.head()) is None
 
 
+@pytest.mark.whole_run
 def test_what_the_cache_has_lost_is_none(checkout):
     make("third", 3)
     for file in Path(".dvc/cache/files").rglob("*"):
