@@ -4,7 +4,7 @@ Loading packages is most of what a tiny study costs: DVC is one interpreter and 
 server loads the packages once, and what would be a new interpreter is a fork of it, with a session, a working folder,
 an environment and output of its own, and with the modules of the checkout that it runs in. DVC that a program starts,
 and stages that DVC starts, are forks in their turn. What all share is the seed of Python's hashes, which interpreters
-do not: tests/stages/test_pipeline.py compares two runs of those.
+do not: tests/stages/test_pipeline.py compares a run of forks with one of those.
 """
 
 import contextlib
