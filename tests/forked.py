@@ -17,6 +17,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
@@ -49,6 +50,7 @@ def load() -> None:
     """Load the packages, in the server."""
     for name in PACKAGES:
         importlib.import_module(name)
+    importlib.import_module("tqdm").tqdm.monitor_interval = 0  # no thread that watches bars: see `_alone`
 
 
 class Program:
@@ -86,6 +88,9 @@ class Program:
     def kill(self) -> None:
         self._process.kill()
 
+    def wait(self) -> None:
+        self._process.join()
+
     def communicate(self) -> tuple[str, None]:
         """What is left to read, once the process has ended."""
         with self.stdout:
@@ -118,7 +123,7 @@ class _Popen(subprocess.Popen):
     def _execute_child(self, *values):  # private: the one place where a process begins
         given = dict(zip(list(inspect.signature(super()._execute_child).parameters), values, strict=True))
         program = _program(given["args"])
-        if program is None:
+        if program is None or not _alone():
             super()._execute_child(*values)
             return
         ends = [given[name] for name in ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")]
@@ -149,6 +154,15 @@ def _program(command: str | Sequence[str]) -> tuple[str, list[str]] | None:
         _, _, module, *arguments = shlex.split(command[-1])
         return module, arguments
     return None
+
+
+def _alone() -> bool:
+    """Whether this process may be forked: a lock that another thread holds would stay locked in the fork for ever.
+
+    Threads of a pool that has nothing to do, as Dask leaves one behind, hold none.
+    """
+    others = (thread for thread in threading.enumerate() if thread is not threading.current_thread())
+    return all(thread.name.startswith("Dask-Offload") for thread in others)
 
 
 def _run(module: str, arguments: Sequence[str], folder: str | Path, environment: Mapping[str, str]) -> int:

@@ -72,7 +72,7 @@ class Workspace:
         return self._end(self.begin("dvc", *arguments), fails)
 
     def pipeline(self, *arguments: str, fails: bool = False) -> str:
-        """Run `python -m pipeline` in such a process; the DVC that it calls is an interpreter of its own."""
+        """Run `python -m pipeline` in such a process; so is the DVC that it calls."""
         return self._end(self.begin("pipeline", *arguments), fails)
 
     def begin(self, module: str, *arguments: str) -> Program:
@@ -144,6 +144,8 @@ def _clone(folder: Path) -> None:
             (workspace.root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, workspace.root / name)
     shrink(workspace.root / "params.yaml")
+    # What it says of the embedded study is of no use to a tiny one, and DVC parses all of it for every stage that ends.
+    (workspace.root / "dvc.lock").unlink()
     workspace.run("git", "init", "--quiet")
     workspace.commit()
 

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import sys
 import time
 from io import StringIO
 
@@ -18,7 +17,6 @@ pytestmark = pytest.mark.xdist_group("ablation")  # one process makes what the t
 ROWS = {"baseline": "baseline", "+SAB": "sab", "+SAB+l1": "sab-l1", "+SAB+TAB+l1": "sab-tab-l1"}
 NAMES = [f"synthetic-{slug}-seed0" for slug in ROWS.values()]
 ABLATE = ("ablate",)
-INTERRUPTED = (sys.executable, "-m", "pipeline", *ABLATE)
 
 
 def made(workspace) -> dict[str, str]:
@@ -47,7 +45,7 @@ def group(workspace) -> int:
 
 def start_until(workspace, reached):
     """Start an ablation and come back as soon as `reached()`."""
-    process = workspace.start(*INTERRUPTED)
+    process = workspace.begin("pipeline", *ABLATE)
     while not reached():
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.1)

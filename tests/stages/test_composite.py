@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,8 @@ HASTY = {
 }
 
 
-def pipeline(workspace: Workspace, *words: str, fails: bool = False) -> str:
-    return workspace.run(sys.executable, "-m", "pipeline", *words, fails=fails)
-
-
 def use(workspace: Workspace, *words: str) -> str:
-    output = pipeline(workspace, "use", *words, "--flow", "dis")
+    output = workspace.pipeline("use", *words, "--flow", "dis")
     shrink(workspace.root / "params.yaml", HASTY)
     return output
 
@@ -50,7 +45,7 @@ def shared(clean, once) -> Path:
         trees = folder / "trees"
         for seed, name in enumerate(NAMES):
             words = ("--subjects", "2", "--clips", "6", "--seed", str(seed))
-            pipeline(workspace, "synthesize", name, str(trees / name), *words)
+            workspace.pipeline("synthesize", name, str(trees / name), *words)
         outputs = {}
         use(workspace, "casme2", "--from", str(trees / "casme2"))
         outputs["casme2"] = workspace.dvc("repro")
@@ -117,18 +112,18 @@ def test_scores_are_pooled_and_the_parts_are_the_same_predictions(studied):
 
 
 def test_scores_and_leakage_of_a_composite(own):
-    output = pipeline(own, "score", "results/composite/predictions.csv", "--json")
+    output = own.pipeline("score", "results/composite/predictions.csv", "--json")
     scored = json.loads(output[output.index("{") :])
     assert [part["part"] for part in scored["files"][0]["parts"]] == ["full", *NAMES]
-    score = pipeline(own, "score", "results/composite/predictions.csv", "--against", "data/composite/clips.csv")
+    score = own.pipeline("score", "results/composite/predictions.csv", "--against", "data/composite/clips.csv")
     assert "full: " in score
     before = own.outputs()
-    assert "chosen on its test subject" in pipeline(own, "leakage")
+    assert "chosen on its test subject" in own.pipeline("leakage")
     after = own.outputs()
     assert after.keys() - before.keys() == {"results/composite/leakage.html", "results/composite/leakage.csv"}
     assert "up to date" in own.dvc("status")
     # The clips are not those of the challenge, and it says so clip by clip.
-    output = pipeline(own, "use", "megc2019", fails=True)
+    output = own.pipeline("use", "megc2019", fails=True)
     assert "not in the official list" in output and "missing that no table here names" in output
 
 

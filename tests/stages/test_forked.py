@@ -1,5 +1,6 @@
 """A forked program is what an interpreter would be, with its packages loaded."""
 
+import importlib.metadata
 import os
 import signal
 
@@ -17,6 +18,23 @@ ENDLESS = """
 import time
 print("begun", flush=True)
 time.sleep(1000)
+"""
+
+TWICE = """
+import os, subprocess, sys, threading
+from dvc.progress import Tqdm
+
+fork = os.fork
+os.fork = lambda: print("fork", flush=True) or fork()
+
+def run_dvc():
+    run = subprocess.run([sys.executable, "-m", "dvc", "--version"], capture_output=True, text=True, check=True)
+    print(run.stdout, end="", flush=True)
+
+Tqdm(disable=True).close()
+run_dvc()
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+run_dvc()
 """
 
 
@@ -49,3 +67,10 @@ def test_signals_reach_it(tmp_path):
         os.killpg(process.pid, number)
         process.communicate()
         assert process.returncode == code
+
+
+def test_beside_another_thread_it_starts_dvc_anew(tmp_path):
+    """A fork would wait for ever for a lock that the thread holds; bars of progress bring no thread that would."""
+    output, _ = start(tmp_path, TWICE).communicate()
+    version = importlib.metadata.version("dvc")
+    assert output == f"fork\n{version}\n{version}\n"
