@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.forked import Program
+from tests.forked import UNRENDERED, Program
 from tests.tiny import shrink
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +42,12 @@ class Workspace:
             "GIT_COMMITTER_NAME": "Test",
             "GIT_COMMITTER_EMAIL": "test@example.org",
         }
+
+    def unrendered(self) -> "Workspace":
+        """This checkout for a test that looks at no figure: rendering them is most of the time of a report."""
+        other = Workspace(self.root)
+        other.environment[UNRENDERED] = "1"
+        return other
 
     def start(self, *command: str) -> subprocess.Popen:
         """Start a command in a process group of its own."""
@@ -158,4 +164,5 @@ def workspace(finished, tmp_path) -> Workspace:
 
 def copy_of(workspace: Workspace, folder: Path) -> Workspace:
     shutil.copytree(workspace.root, folder / "clone", symlinks=True)
-    return Workspace(folder / "clone")
+    copy = Workspace(folder / "clone")
+    return copy.unrendered() if UNRENDERED in workspace.environment else copy

@@ -70,7 +70,7 @@ def stopped(workspace) -> bool:
 @pytest.fixture(scope="module")
 def ablated(finished, tmp_path_factory):
     """A study with uncommitted changes whose ablation was interrupted twice, then finished; what each run said."""
-    workspace = copy_of(finished, tmp_path_factory.mktemp("ablated"))
+    workspace = copy_of(finished, tmp_path_factory.mktemp("ablated")).unrendered()
     # A change that reruns everything from the flow on, and names a file that git ignores.
     (workspace.root / "weights/mine").write_bytes(b"never read by DIS")
     workspace.edit("weights: weights/none ", "weights: weights/mine ")

@@ -40,7 +40,7 @@ def shared(clean, once) -> Path:
     composite again, which is committed; what DVC ran each time."""
 
     def make(folder: Path) -> None:
-        workspace = copy_of(clean, folder)
+        workspace = copy_of(clean, folder).unrendered()
         shrink(workspace.root / "params.yaml", HASTY)
         trees = folder / "trees"
         for seed, name in enumerate(NAMES):
@@ -70,7 +70,7 @@ def outputs(shared) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def studied(shared) -> Workspace:
     """The finished study of the composite; not to be changed."""
-    return Workspace(shared / "clone")
+    return Workspace(shared / "clone").unrendered()
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ PAIRS = 4 * 3
 @pytest.fixture(scope="module")
 def study(clean, tmp_path_factory):
     """The study after `dvc repro`, and what was printed."""
-    workspace = copy_of(clean, tmp_path_factory.mktemp("flownet2"))
+    workspace = copy_of(clean, tmp_path_factory.mktemp("flownet2")).unrendered()
     shrink(workspace.root / "params.yaml", CHANGES)
     torch.manual_seed(0)
     weights = workspace.root / "weights/random.ckpt"

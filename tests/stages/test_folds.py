@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.stages.conftest import Workspace, copy_of, ran
 from tests.tiny import TINY
 
 SUBJECTS = TINY["subjects"]
+TRAIN = [f"train@synthetic-{subject}" for subject in SUBJECTS]
 FOLDS = ("folds", "--workers", "2")
 
 
@@ -28,10 +30,32 @@ def finished_folds(output: str) -> int:
 
 
 @pytest.fixture
-def unfinished(workspace) -> Workspace:
-    """A finished study whose folds are to be trained anew, with other settings, and long enough to interfere."""
+def workspace(workspace) -> Workspace:
+    return workspace.unrendered()
+
+
+def lengthen(workspace: Workspace) -> None:
+    """Have the folds to be trained anew, with other settings, and long enough to interfere."""
     workspace.edit("epochs: 2 ", "epochs: 6 ")
+
+
+@pytest.fixture
+def unfinished(workspace) -> Workspace:
+    """A finished study whose folds are to be trained anew."""
+    lengthen(workspace)
     return workspace
+
+
+@pytest.fixture
+def uninterrupted(finished, once) -> dict[str, bytes]:
+    """What all files of that study are once its folds were trained one after the other."""
+
+    def train(folder: Path) -> None:
+        workspace = copy_of(finished, folder)
+        lengthen(workspace)
+        workspace.dvc("repro", *TRAIN)
+
+    return Workspace(once("trained one by one", train) / "clone").outputs()
 
 
 def at_work(workspace: Workspace):
@@ -87,7 +111,7 @@ def test_a_fold_whose_model_is_lost_is_trained_again(workspace):
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_whatever_ends_it_finished_folds_are_kept(unfinished, how):
+def test_whatever_ends_it_finished_folds_are_kept(unfinished, uninterrupted, how):
     process = at_work(unfinished)
     os.killpg(process.pid, how)
     output, _ = process.communicate()
@@ -95,18 +119,12 @@ def test_whatever_ends_it_finished_folds_are_kept(unfinished, how):
     if how == signal.SIGINT:
         kept = int(output.split("Stopped: ")[1].split(" of 3 folds are kept")[0])
     lock = unfinished.read("dvc.lock")
-    output = unfinished.dvc("repro")
-    trained = len([stage for stage in ran(output) if stage.startswith("train")])
+    output = unfinished.dvc("repro", *TRAIN)
+    trained = len(ran(output))
     assert trained < 3 and unfinished.read("dvc.lock") != lock
     if how == signal.SIGINT:
         assert trained == 3 - kept
-    others = unfinished.outputs()
-    # The same bytes as in one serial run.
-    for file in unfinished.root.glob("models/synthetic/*.pt"):
-        file.unlink()
-    unfinished.run("rm", "-r", ".dvc/cache/runs")
-    unfinished.dvc("repro", "--force", *(f"train@synthetic-{subject}" for subject in SUBJECTS))
-    assert unfinished.outputs() == others
+    assert unfinished.outputs() == uninterrupted
 
 
 def test_a_change_in_the_meantime_is_no_excuse_for_a_wrong_entry(unfinished):

@@ -81,7 +81,7 @@ def names(dataset: str) -> set[str]:
 @pytest.fixture(scope="module")
 def studied(clean, raw, tmp_path_factory):
     """CASME, CASME II and SMIC, one after the other adopted, run and committed; what DVC ran."""
-    workspace = copy_of(clean, tmp_path_factory.mktemp("studied"))
+    workspace = copy_of(clean, tmp_path_factory.mktemp("studied")).unrendered()
     hasten(workspace)
     before = {layout: snapshot(root.resolve()) for layout, root in raw.items()}
     outputs = {}
