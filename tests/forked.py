@@ -19,11 +19,15 @@ import subprocess
 import sys
 import threading
 import traceback
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
+from dvc.utils.serialize import _yaml
 from matplotlib.figure import Figure
+from tqdm import tqdm
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = (
@@ -53,13 +57,30 @@ PACKAGES = (
 """What the programs load; one that is missing here is loaded by each process anew, which is slow but not wrong."""
 UNRENDERED = "TESTS_LEAVE_FIGURES_UNRENDERED"
 """Set in the environment of programs whose figures nobody looks at: they are made, but their files are empty."""
+_PARSE_FOR_UPDATE = _yaml.parse_yaml_for_update
 
 
 def load() -> None:
     """Load the packages, in the server."""
     for name in PACKAGES:
         importlib.import_module(name)
-    importlib.import_module("tqdm").tqdm.monitor_interval = 0  # no thread that watches bars: see `_alone`
+    tqdm.monitor_interval = 0  # no thread that watches bars: see `_alone`
+    _yaml.parse_yaml_for_update = parse_for_update
+
+
+def parse_for_update(text: str, path: str) -> dict[str, Any]:
+    """A file that DVC reads to change an entry and write all of it again, which it does whenever a stage ends.
+
+    DVC's own way keeps comments; dvc.lock has none, and takes a fifth of the time.
+    """
+    return _ordered(_yaml.parse_yaml(text, path)) if Path(path).name == "dvc.lock" else _PARSE_FOR_UPDATE(text, path)
+
+
+def _ordered(value: Any) -> Any:
+    """The same value with dictionaries whose order DVC keeps when it writes them."""
+    if isinstance(value, dict):
+        return OrderedDict((key, _ordered(inner)) for key, inner in value.items())
+    return [_ordered(inner) for inner in value] if isinstance(value, list) else value
 
 
 class Program:

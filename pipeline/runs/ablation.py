@@ -143,6 +143,9 @@ def _borrowed(params: Params) -> list[Path]:
 def _prepare(copy: experiments.Copy, params: Params) -> None:
     """What all variants share: everything up to the clips and their flow."""
     log = _fresh_log(params.dataset, "preparation")
+    # With what dvc.lock names in place, DVC need not restore it stage by stage, writing all of dvc.lock for each.
+    with contextlib.suppress(experiments.Failed):
+        copy.dvc("checkout", "--quiet", "--allow-missing", log=log)
     try:
         copy.dvc("repro", f"task@{params.dataset}", log=log)
     except experiments.Failed as error:

@@ -154,6 +154,9 @@ def test_finished_experiments_are_taken_as_they_are(ablated):
     before = made(workspace), state(workspace)
     assert workspace.pipeline(*ABLATE, "--seeds", "1") == output
     assert (made(workspace), state(workspace)) == before
+    # What dvc.lock names was put into the copy at once.
+    log = workspace.read("inspect/synthetic/ablation/preparation.log").decode()
+    assert "Stage 'interpolate@synthetic' didn't change, skipping" in log
 
 
 def test_an_experiment_made_with_something_else_is_never_taken_for_this_one(ablated, tmp_path):

@@ -13,6 +13,8 @@ from pipeline.databases.profiles import THREE
 from tests.stages.conftest import Workspace, copy_of, ran
 from tests.tiny import shrink
 
+pytestmark = pytest.mark.xdist_group("composite")  # one process makes what the tests share
+
 NAMES = ("casme2", "samm", "smic")
 SUBJECTS = {"casme2-sub01", "casme2-sub02", "samm-001", "samm-002", "smic-s01", "smic-s02"}
 PER_DATABASE = ("index", "interpolate", "resize", "stabilise", "extract_flow")

@@ -4,7 +4,10 @@ import importlib.metadata
 import os
 import signal
 
-from tests.forked import PACKAGES, Program
+from dvc.utils.serialize import _yaml
+
+from tests.forked import PACKAGES, Program, parse_for_update
+from tests.imports import ROOT
 
 PROBE = """
 import os, sys
@@ -74,3 +77,18 @@ def test_beside_another_thread_it_starts_dvc_anew(tmp_path):
     output, _ = start(tmp_path, TWICE).communicate()
     version = importlib.metadata.version("dvc")
     assert output == f"fork\n{version}\n{version}\n"
+
+
+def test_a_lock_that_dvc_changes_is_written_as_dvc_writes_it():
+    """Also one with values that DVC breaks into lines, or puts in quotation marks, as it does with none of this one."""
+    text = (ROOT / "dvc.lock").read_text()
+    odd = {"path": f"/a folder/{90 * 'x'}", "text": "", "number": "0123", "float": 1e-08, "none": None, "no": "no"}
+    text += _yaml.dumps_yaml({"odd": odd, "list": [dict(odd), [1, 2.5], {}]})
+    parsed = parse_for_update(text, "dvc.lock")
+    assert parsed == _yaml.parse_yaml_for_update(text, "dvc.lock")
+    assert _yaml.dumps_yaml(parsed) == _yaml.dumps_yaml(_yaml.parse_yaml_for_update(text, "dvc.lock")) == text
+
+
+def test_comments_of_other_files_are_kept():
+    text = (ROOT / "params.yaml").read_text()
+    assert _yaml.dumps_yaml(parse_for_update(text, "params.yaml")).count("#") == text.count("#")
