@@ -5,6 +5,7 @@ killed. So it runs in a clone instead, on the same cache and the same folder of 
 experiment comes back, as one git reference.
 """
 
+import contextlib
 import fcntl
 import os
 import re
@@ -12,17 +13,21 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+import click
 import dvc.api
+import psutil
 from dvc.exceptions import DvcException
 
 from pipeline.errors import InputError
 
 _LAST_LINES = 12  # of a log, in an error
+_PATIENCE = 10.0  # seconds in which a process that was killed is gone
 
 
 class Failed(Exception):
@@ -55,10 +60,7 @@ class Copy:
                 start_new_session=True,  # a group of its own, which can be stopped as a whole
                 pass_fds=[self._lock.fileno()],  # as long as DVC lives, nobody else gets this copy
             )
-            self._lock.seek(0)
-            self._lock.truncate()
-            self._lock.write(str(process.pid))
-            self._lock.flush()
+            _note(self._lock, os.getpid(), process.pid)
             try:
                 process.wait()
             finally:
@@ -89,7 +91,8 @@ class Copy:
 def copy(folder: Path, base: str, borrowed: list[Path]) -> Iterator[Copy]:
     """A copy of the checkout in `folder`, for this process alone; removed in the end, also by SIGTERM and Ctrl-C.
 
-    Uncommitted changes of files that git tracks come along, as they do with `dvc exp run`.
+    Uncommitted changes of files that git tracks come along, as they do with `dvc exp run`. A DVC that is still at work
+    in the copy of a process that was killed is stopped.
 
     Parameters
     ----------
@@ -107,14 +110,7 @@ def copy(folder: Path, base: str, borrowed: list[Path]) -> Iterator[Copy]:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _stopped_by_signals(), folder.with_suffix(".lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            lock.seek(0)
-            raise InputError(
-                f"{folder}: experiments are being made there already (process {lock.read() or 'just starting'}; DVC "
-                "may outlive a command that was killed). Wait for it to finish, or stop it, and run again."
-            ) from error
+        _take(lock, folder)
         shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
         try:
             _clone(folder, base)
@@ -123,6 +119,53 @@ def copy(folder: Path, base: str, borrowed: list[Path]) -> Iterator[Copy]:
             yield Copy(folder, base, lock)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _take(lock: IO[str], folder: Path) -> None:
+    """Take the lock of a copy, if need be from a DVC that has outlived the process that started it."""
+    stopped, end = 0, time.monotonic()
+    while not _locked(lock):
+        lock.seek(0)
+        owner, working = (*map(int, lock.read().split()), 0, 0)[:2]
+        if working not in (0, stopped) and _is_left_behind(working, owner, folder):
+            # Its copy is thrown away, and what it shares with the checkout survives kills.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(working, signal.SIGKILL)
+            click.echo(f"{folder}: stopped DVC (process {working}), which a killed command had left at work", err=True)
+            stopped, end = working, time.monotonic() + _PATIENCE
+        elif time.monotonic() >= end:
+            raise InputError(
+                f"{folder}: experiments are being made there already (process {owner or 'just starting'}). Wait for it "
+                "to finish, or stop it, and run again."
+            )
+        time.sleep(0.1)
+    _note(lock, os.getpid())
+
+
+def _locked(lock: IO[str]) -> bool:
+    """Take a lock if nobody has it; whether it is ours now."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _note(lock: IO[str], *processes: int) -> None:
+    """Write down who has a lock: the process that took it, and the DVC that it runs."""
+    lock.seek(0)
+    lock.truncate()
+    lock.write(" ".join(map(str, processes)))
+    lock.flush()
+
+
+def _is_left_behind(process: int, owner: int, folder: Path) -> bool:
+    """Whether a process works in the copy though the owner, which started it, is no more."""
+    try:
+        found = psutil.Process(process)
+        return found.ppid() != owner and Path(found.cwd()) == folder.resolve()
+    except psutil.Error:
+        return False
 
 
 def head() -> str:
