@@ -4,7 +4,9 @@ Li, Hong, Moilanen, Huang, Pfister, Zhao, Pietikäinen 2018, doi:10.1109/TAFFC.2
 of oriented gradients, but every gradient has one vote, however long it is, so that illumination does not matter.
 
 Open in the paper, chosen here: gradients are central differences of the neighbours; a gradient of length zero has no
-orientation and no vote; the bins are centred on the axes; the grid. The paper magnifies motion beforehand, with a
+orientation and no vote; the first bin begins at the first axis, so that a grey level that rises in time never shares a
+bin with one that falls, however slowly, and a gradient between two bins has half a vote in each; the grid. The paper
+magnifies motion beforehand, with a
 factor for each dataset; that is an option here and off by default, because no other method does.
 """
 
@@ -61,7 +63,10 @@ def describe(frames: np.ndarray, settings: Settings) -> np.ndarray:
     for first, second in settings.planes:
         along, across = gradient[first], gradient[second]
         voting = (np.abs(along) > EQUAL) | (np.abs(across) > EQUAL)
-        turns = np.arctan2(across, along) / (2 * np.pi)
-        codes = np.floor(turns * settings.bins + 0.5).astype(int) % settings.bins
-        planes.append(histograms(codes, settings.blocks, settings.bins, voting))
+        position = np.round(np.arctan2(across, along) / (2 * np.pi) * settings.bins, 6)  # as exact as grey levels are
+        low, high = (
+            histograms(code.astype(int) % settings.bins, settings.blocks, settings.bins, voting)
+            for code in (np.floor(position), np.ceil(position) - 1)  # the same, but for what lies between two bins
+        )
+        planes.append((low + high) / 2)
     return np.stack(planes, axis=1)

@@ -26,7 +26,7 @@ def test_rotated_frames_roll_the_orientations_by_a_quarter(grey_frames):
 
 def test_mirrored_frames_mirror_the_orientations(grey_frames):
     plain, mirrored = higo(grey_frames), higo(grey_frames[:, :, ::-1])[:, :, ::-1]
-    other_side = (4 - np.arange(8)) % 8
+    other_side = (3 - np.arange(8)) % 8
     np.testing.assert_array_equal(mirrored[..., 0, other_side], plain[..., 0, :])
     np.testing.assert_array_equal(mirrored[..., 1, other_side], plain[..., 1, :])
     np.testing.assert_array_equal(mirrored[..., 2, :], plain[..., 2, :])
@@ -34,7 +34,7 @@ def test_mirrored_frames_mirror_the_orientations(grey_frames):
 
 def test_reversed_frames_reverse_time(grey_frames):
     plain, reversed_ = higo(grey_frames), higo(grey_frames[::-1])[::-1]
-    backwards = -np.arange(8) % 8
+    backwards = (-1 - np.arange(8)) % 8
     np.testing.assert_array_equal(reversed_[..., 0, :], plain[..., 0, :])
     np.testing.assert_array_equal(reversed_[..., 1, backwards], plain[..., 1, :])
     np.testing.assert_array_equal(reversed_[..., 2, backwards], plain[..., 2, :])
@@ -43,21 +43,27 @@ def test_reversed_frames_reverse_time(grey_frames):
 def test_transposed_frames_swap_xt_and_yt(grey_frames):
     plain, transposed = higo(grey_frames), higo(grey_frames.swapaxes(1, 2)).swapaxes(1, 2)
     np.testing.assert_array_equal(transposed[..., 1, :], plain[..., 2, :])
-    np.testing.assert_array_equal(transposed[..., 0, (2 - np.arange(8)) % 8], plain[..., 0, :])
+    np.testing.assert_array_equal(transposed[..., 0, (1 - np.arange(8)) % 8], plain[..., 0, :])
 
 
 def test_ramps_vote_for_their_direction():
-    ramp = np.arange(20, dtype=np.uint8) * 4
+    ramp = np.arange(20, dtype=np.uint8) * 2
     right = np.broadcast_to(ramp[:, None], (8, 20, 20, 3))
     down = np.broadcast_to(ramp[:, None, None], (8, 20, 20, 3))
     later = np.broadcast_to(ramp[:8, None, None, None], (8, 20, 20, 3))
-    for frames, bins in ((right, (0, 0, None)), (down, (2, None, 0)), (later, (None, 2, 2)), (right + down, (1, 0, 0))):
+    earlier = later[::-1]
+    for frames, bins in (
+        (right, ((0, 7), (0, 7), ())),
+        (down, ((1, 2), (), (0, 7))),
+        (later, ((), (1, 2), (1, 2))),
+        (right + down, ((0, 1), (0, 7), (0, 7))),
+        (2 * right + down + later, ((0,), (0,), (0, 1))),
+        (2 * right + down + earlier, ((0,), (7,), (6, 7))),  # falls in time: another bin, however slowly
+    ):
         for plane, expected in enumerate(bins):
             histograms = higo(frames)[..., plane, :]
-            if expected is None:
-                assert (histograms == 0).all()
-            else:
-                assert (histograms[..., expected] == 1).all()
+            for number in range(8):
+                assert (histograms[..., number] == (1 / len(expected) if number in expected else 0)).all()
 
 
 def test_colours_of_one_luma_are_no_gradient():
