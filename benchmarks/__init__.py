@@ -1,5 +1,8 @@
-"""What the pipeline costs; threads wait here as they do in its commands and stages."""
+"""What the pipeline costs; threads wait and processors compute here as they do in its commands and stages."""
 
+from pipeline.processor import compute_alike
 from pipeline.waiting import spin_briefly
 
-spin_briefly()  # before a benchmark imports PyTorch
+# Before a benchmark imports PyTorch, NumPy or OpenCV.
+spin_briefly()
+compute_alike()

@@ -1,5 +1,8 @@
 """The stages of dvc.yaml, one script for each."""
 
+from pipeline.processor import compute_alike
 from pipeline.waiting import spin_briefly
 
-spin_briefly()  # before a stage imports PyTorch
+# Before a stage imports PyTorch, NumPy or OpenCV.
+spin_briefly()
+compute_alike()

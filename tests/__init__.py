@@ -1,0 +1,3 @@
+"""The tests; what they compute, they compute as the stages do."""
+
+import pipeline  # noqa: F401  before a test imports NumPy

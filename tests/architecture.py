@@ -13,6 +13,7 @@ KNOWN_BY_ALL = ("errors",)
 
 LIBRARY: dict[str, tuple[str, ...]] = {
     "waiting": (),
+    "processor": (),
     "paths": (),
     "device": (),
     "storage": (),
@@ -40,7 +41,7 @@ ENTRANCES = ("__main__", "stages")
 """What is started: it may import everything."""
 
 RULE: dict[str, tuple[str, ...]] = {
-    "__init__": ("waiting",),
+    "__init__": ("processor", "waiting"),
     **{room: () for room in KNOWN_BY_ALL},
     **LIBRARY,
     **{room: tuple(LIBRARY) for room in APPLICATION},
