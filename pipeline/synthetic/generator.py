@@ -4,8 +4,11 @@
 spreadsheet) plus the motion behind every frame (truth.py says how) and a contact sheet, one glance at all of it.
 """
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import h5py
@@ -15,10 +18,11 @@ from pipeline import paths
 from pipeline.databases.layouts import LAYOUTS, Layout
 from pipeline.storage import clip_store
 from pipeline.synthetic import truth
-from pipeline.synthetic.camera import Camera, film, portrait
+from pipeline.synthetic.camera import Camera, Portrait, film, portrait
 from pipeline.synthetic.expression import draw_motion
 from pipeline.synthetic.face import draw_subject
 from pipeline.synthetic.layout_writer import annotation_row, frame_file, write_annotation, write_picture
+from pipeline.synthetic.motion import Motion
 from pipeline.synthetic.overview import Captioned, overview, pictures
 from pipeline.synthetic.plan import PlannedClip, draw_plan
 
@@ -135,9 +139,40 @@ def _write(
     rows: list[tuple[object, ...]] = []
     shown: dict[tuple[str, str], list[Captioned]] = {}
     threshold = truth.MOVING_THRESHOLD * camera.pixel
-    subject = 0
     with h5py.File(paths.truth(folder), "w", libver=clip_store.FORMAT) as known:
         known.attrs["moving_threshold"] = threshold
+        for clip, motion, taken in _take_all(folder, seed, plan, amplitude, camera, layout):
+            truth.record(known.create_group(clip.clip), clip.label, motion, taken.peak > threshold)
+            rows.append(annotation_row(clip, motion, layout))
+            key = clip.clip.split("/")[0], clip.label
+            if key not in shown:
+                shown[key] = pictures(clip.label, motion.units, taken.onset, taken.apex, taken.displacement)
+            yield clip.clip
+    if layout.annotation:
+        write_annotation(folder / layout.annotation, rows, layout)
+    write_picture(paths.synthetic_contact_sheet(folder), overview(shown, layout.classes)[..., ::-1])
+
+
+class _Taken(NamedTuple):
+    """What is remembered of a clip whose frames are written."""
+
+    onset: np.ndarray
+    """uint8 (H, W, 3) BGR, its first frame."""
+    apex: np.ndarray
+    displacement: np.ndarray
+    """float32 (2, H, W), by the expression at the apex, pixels."""
+    peak: np.ndarray
+    """float32 (H, W), farthest that the expression moves each pixel."""
+
+
+def _take_all(
+    folder: Path, seed: int, plan: list[PlannedClip], amplitude: tuple[float, float], camera: Camera, layout: Layout
+) -> Iterator[tuple[PlannedClip, Motion, _Taken]]:
+    """Draw the motion of every clip and write its frames, in the order of the plan, as many at a time as cores."""
+    at_once = cv2.getNumThreads()
+    ahead: deque[tuple[PlannedClip, Motion, Future[_Taken]]] = deque()
+    subject = 0
+    with ThreadPoolExecutor(at_once) as threads:
         for index, clip in enumerate(plan):
             if clip.subject != subject:
                 subject = clip.subject
@@ -147,21 +182,31 @@ def _write(
             head_rng = _stream(seed, _HEAD, subject, index)
             motion = draw_motion(clip.label, clip.n_frames, face, amplitude, camera, rng, head_rng)
             frame_file(folder, layout, clip, clip.onset).parent.mkdir(parents=True)
-            peak = np.zeros((camera.height, camera.width), np.float32)
-            for t, (frame, expression) in enumerate(film(motion, painted, camera, rng)):
-                picture = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) if layout.grey else frame
-                write_picture(frame_file(folder, layout, clip, clip.onset + t), picture)
-                np.maximum(peak, np.hypot(*expression), out=peak)
-                if t == 0:
-                    onset = frame
-                if t == motion.apex:
-                    apex, displacement = frame, expression
-            truth.record(known.create_group(clip.clip), clip.label, motion, peak > threshold)
-            rows.append(annotation_row(clip, motion, layout))
-            key = clip.clip.split("/")[0], clip.label
-            if key not in shown:
-                shown[key] = pictures(clip.label, motion.units, onset, apex, displacement)
-            yield clip.clip
-    if layout.annotation:
-        write_annotation(folder / layout.annotation, rows, layout)
-    write_picture(paths.synthetic_contact_sheet(folder), overview(shown, layout.classes)[..., ::-1])
+            ahead.append((clip, motion, threads.submit(_take, folder, clip, motion, painted, camera, rng, layout)))
+            if len(ahead) > at_once:
+                earlier, its_motion, taken = ahead.popleft()
+                yield earlier, its_motion, taken.result()
+        for clip, motion, taken in ahead:
+            yield clip, motion, taken.result()
+
+
+def _take(
+    folder: Path,
+    clip: PlannedClip,
+    motion: Motion,
+    painted: Portrait,
+    camera: Camera,
+    rng: np.random.Generator,
+    layout: Layout,
+) -> _Taken:
+    """Write the frames of a clip."""
+    peak = np.zeros((camera.height, camera.width), np.float32)
+    for t, (frame, expression) in enumerate(film(motion, painted, camera, rng)):
+        picture = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) if layout.grey else frame
+        write_picture(frame_file(folder, layout, clip, clip.onset + t), picture)
+        np.maximum(peak, np.hypot(*expression), out=peak)
+        if t == 0:
+            onset = frame
+        if t == motion.apex:
+            apex, displacement = frame, expression
+    return _Taken(onset, apex, displacement, peak)
