@@ -9,7 +9,7 @@ from pipeline.comparators.protocol import classification
 from pipeline.params import load_params
 from pipeline.storage import feature_files, tables
 from pipeline.storage.outputs import staged
-from stages.command import progress, stage
+from stages.command import counter, stage
 
 
 @stage
@@ -21,15 +21,16 @@ def main(method: str) -> None:
     clips = tables.read(paths.clips(name))
     manifests = {database: paths.described_part(name, method, database) for database in params.databases}
     features = feature_files.read(manifests, list(clips["clip"]))
-    bar = progress(params, f"classify {method}", "fold", len(params.folds))
-    predictions = classification.predict(
-        method,
-        features,
-        clips,
-        bar(list(params.folds)),
-        params.comparators.class_weight,
-        params.comparators.settings(method),
-    )
+    with counter(params, f"classify {method}", "fold", len(params.folds), 0) as bar:
+        predictions = classification.predict(
+            method,
+            features,
+            clips,
+            params.folds,
+            params.comparators.class_weight,
+            params.comparators.settings(method),
+            report=lambda: bar.update(),
+        )
     facts = {
         "title": comparators.title(method),
         "values": features[0].size,

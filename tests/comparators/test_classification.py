@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from pipeline import comparators
-from pipeline.comparators.protocol import classification
+from pipeline.comparators.protocol import classification, side_by_side
 from pipeline.errors import InputError
 
 CLASSES = ("disgust", "happiness", "surprise")
@@ -85,6 +85,29 @@ def test_predictions_are_a_row_per_clip_in_the_order_of_the_table():
     # A fold is the same whether or not others are predicted, too.
     some = classification.predict("fdm", features, clips, ["s2"])
     pd.testing.assert_frame_equal(some, whole[whole["subject"] == "s2"].reset_index(drop=True))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_predictions_are_those_of_the_library_whatever_the_number_of_processes(monkeypatch, workers):
+    monkeypatch.setattr(side_by_side, "STARTUP", 0)
+    features, clips = study(clips=12, subjects=4)
+    told = []
+    found = classification.predict(
+        "fdm", features, clips, ["s0", "s1", "s2", "s3"], workers=workers, report=lambda: told.append(1)
+    )
+    for subject, table in found.groupby("subject"):
+        train = clips[clips["subject"] != subject]
+        expected = comparators.classify(
+            "fdm",
+            features[train.index],
+            train["label"].to_numpy(str),
+            train["subject"].to_numpy(str),
+            features[(clips["subject"] == subject).to_numpy()],
+        )
+        assert list(table["predicted"]) == list(expected)
+    assert len(told) == 4
+    with pytest.raises(InputError, match="fdm: expected clips of s9, who is held out, found none"):
+        classification.predict("fdm", features, clips, ["s0", "s1", "s2", "s9"], workers=workers)
 
 
 def test_settings_and_weights_of_classes_reach_the_method(monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline import comparators
 from pipeline.comparators.parts.face_landmarks import model_of, regions_of
-from pipeline.comparators.protocol import description
+from pipeline.comparators.protocol import description, side_by_side
 from pipeline.comparators.protocol.description import Landmarks, Task
 from pipeline.errors import InputError
 from pipeline.storage import clip_store
@@ -31,7 +31,7 @@ def described(task, folder, **settings):
 
 
 def test_features_are_those_of_the_library_whatever_the_number_of_processes(flow, tmp_path, monkeypatch):
-    monkeypatch.setattr(description, "STARTUP", 0)
+    monkeypatch.setattr(side_by_side, "STARTUP", 0)
     task = Task("fdm", {"blocks": (2, 3, 3)}, flow)
     alone, together = (described(task, tmp_path / str(workers), workers=workers) for workers in (1, 2))
     expected = np.stack([comparators.describe("fdm", clip, blocks=(2, 3, 3)) for clip in FIELDS])
@@ -65,7 +65,7 @@ def test_the_key_of_what_is_kept_hangs_on_method_settings_and_clips(flow, tmp_pa
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_clip_that_cannot_be_described_is_named(flow, tmp_path, monkeypatch, workers):
-    monkeypatch.setattr(description, "STARTUP", 0)
+    monkeypatch.setattr(side_by_side, "STARTUP", 0)
     fields = FIELDS.copy()
     fields[3, 1, 0, 5, 5] = np.nan
     clip_store.write_stack(tmp_path / "broken.h5", "flow", CLIPS, fields)

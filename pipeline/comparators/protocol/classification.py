@@ -1,25 +1,62 @@
 """All folds of a dataset: each subject's clips, predicted from those of all others."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pipeline import comparators
+from pipeline.comparators.protocol import side_by_side
 from pipeline.errors import InputError
 from pipeline.evaluation import loso
+
+
+@dataclass(frozen=True)
+class Study:
+    """A method and the clips of all subjects."""
+
+    name: str
+    features: np.ndarray
+    clips: pd.DataFrame
+    class_weight: str
+    settings: Mapping[str, Any]
+
+    def fold(self, subject: str) -> pd.DataFrame:
+        """The fold that holds a subject out: columns `clip,subject,label,predicted`; InputError that names it."""
+        held_out = (loso.split(self.clips, subject)["role"] == "test").to_numpy()
+        train, test = self.clips[~held_out], self.clips.loc[held_out, ["clip", "subject", "label"]]
+        if test.empty:
+            raise InputError(f"{self.name}: expected clips of {subject}, who is held out, found none")
+        try:
+            predicted = comparators.classify(
+                self.name,
+                self.features[~held_out],
+                train["label"].to_numpy(str),
+                train["subject"].to_numpy(str),
+                self.features[held_out],
+                class_weight=self.class_weight,
+                **self.settings,
+            )
+        except InputError as error:
+            raise InputError(f"the fold without {subject}: {error}") from error
+        return test.assign(predicted=predicted)
 
 
 def predict(
     name: str,
     features: np.ndarray,
     clips: pd.DataFrame,
-    folds: Iterable[str],
+    folds: Sequence[str],
     class_weight: str = "none",
     settings: Mapping[str, Any] | None = None,
+    workers: int | None = None,
+    report: Callable[[], object] = lambda: None,
 ) -> pd.DataFrame:
-    """Predictions of a method, fold by fold.
+    """Predictions of a method, folds side by side.
 
     The labels of the clips that a fold holds out are not handed to the method; whatever it learns, it learns from the
     training clips of the fold.
@@ -38,6 +75,10 @@ def predict(
         `none` or `balanced`.
     settings
         Constants of the method; what is left out has its default.
+    workers
+        Processes at most; the cores that this one may use if it is None. How many there are changes no prediction.
+    report
+        Called once for every fold.
 
     Returns
     -------
@@ -46,25 +87,18 @@ def predict(
     Raises
     ------
     InputError
-        A fold has no clips to train with or to test; or for the reasons of `comparators.classify`, with the fold.
+        A fold has no clips to train with or to test; for the reasons of `comparators.classify`, with the fold; or a
+        worker was killed.
     """
+    study = Study(name, features, clips, class_weight, settings or {})
     predictions = {}
-    for subject in folds:
-        held_out = (loso.split(clips, subject)["role"] == "test").to_numpy()
-        train, test = clips[~held_out], clips.loc[held_out, ["clip", "subject", "label"]]
-        if test.empty:
-            raise InputError(f"{name}: expected clips of {subject}, who is held out, found none")
-        try:
-            predicted = comparators.classify(
-                name,
-                features[~held_out],
-                train["label"].to_numpy(str),
-                train["subject"].to_numpy(str),
-                features[held_out],
-                class_weight=class_weight,
-                **(settings or {}),
-            )
-        except InputError as error:
-            raise InputError(f"the fold without {subject}: {error}") from error
-        predictions[subject] = test.assign(predicted=predicted)
+    try:
+        with closing(side_by_side.results(study.fold, folds, workers)) as predicted:
+            for subject, table in zip(folds, predicted, strict=True):
+                predictions[subject] = table
+                report()
+    except BrokenProcessPool as error:
+        raise InputError(
+            f"{name}: a process that classified clips was killed, most likely for want of memory: run again."
+        ) from error
     return loso.join(clips[clips["subject"].isin(list(predictions))], predictions)

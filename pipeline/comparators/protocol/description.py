@@ -1,18 +1,8 @@
-"""The features of all clips of a database, described side by side, each of which is kept at once.
-
-Clips are independent: every core describes some of them, on one thread each, so that threads do not wait for one
-another and no byte depends on the number of cores.
-"""
+"""The features of all clips of a database, described side by side, each of which is kept at once."""
 
 import inspect
 import json
-import multiprocessing
-import os
-import signal
-import threading
-import time
 from collections.abc import Callable, Generator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
@@ -26,11 +16,9 @@ from threadpoolctl import threadpool_limits
 
 from pipeline import comparators
 from pipeline.comparators.parts.face_landmarks import LandmarkModel, model_of, regions_by_clip, regions_of
+from pipeline.comparators.protocol import side_by_side
 from pipeline.errors import InputError
 from pipeline.storage import clip_store, resume
-
-STARTUP = 4.0
-"""Seconds of work below which it is not worth to start processes, each of which imports everything anew."""
 
 
 @dataclass(frozen=True)
@@ -134,12 +122,18 @@ def features(
         clips = clip_store.clip_names(file)
     missing = [row for row in range(len(clips)) if row not in parts.finished]
     shape: tuple[int, ...] | None = None
-    with closing(_side_by_side(task, missing, workers or cores())) as described:
+    with closing(side_by_side.results(task.describe, missing, workers)) as described:
         for row, clip in enumerate(clips):
             if row in parts.finished:
                 feature = parts.load(row)
             else:
-                feature = next(described)
+                try:
+                    feature = next(described)
+                except BrokenProcessPool as error:
+                    raise InputError(
+                        f"{task.name}: a process that described clips was killed, most likely for want of memory. What "
+                        "was finished is kept: run again."
+                    ) from error
                 parts.save(row, feature)
                 report()
             shape = shape or feature.shape
@@ -159,43 +153,3 @@ def attributes(task: Task) -> dict[str, str | int | float]:
     }
     model = task.model()
     return noted if model is None else noted | {comparators.LANDMARKS: model.sha256}
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _side_by_side(task: Task, rows: list[int], workers: int) -> Generator[np.ndarray]:
-    """Features of the clips in these rows, in their order."""
-    here, rows = rows[:1], rows[1:]
-    start = time.process_time()
-    yield from map(task.describe, here)
-    if min(workers, len(rows)) < 2 or (time.process_time() - start) * len(rows) < STARTUP:
-        yield from map(task.describe, rows)
-        return
-    # New processes instead of copies of this one, whose libraries may hold locks.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(rows)), context, _end_with_parent) as pool:
-        try:
-            yield from pool.map(task.describe, rows)
-        except BrokenProcessPool as error:
-            raise InputError(
-                f"{task.name}: a process that described clips was killed, most likely for want of memory. What was "
-                "finished is kept: run again."
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """Have this process end when the one that started it does, however that ends, and leave Ctrl-C to that one."""
-
-    def wait() -> None:
-        parent = multiprocessing.parent_process()
-        if parent is not None:
-            parent.join()
-        os._exit(1)
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=wait, daemon=True).start()

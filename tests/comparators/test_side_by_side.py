@@ -1,0 +1,65 @@
+"""Independent work on all cores: in order, whatever ends a process."""
+
+import multiprocessing
+import os
+import signal
+from concurrent.futures.process import BrokenProcessPool
+
+import pandas as pd
+import pytest
+
+from pipeline.comparators.protocol import classification, description, side_by_side
+from pipeline.errors import InputError
+from pipeline.storage import clip_store
+from pipeline.storage.resume import Parts
+from tests.comparators.test_description import CLIPS, FIELDS
+
+
+@pytest.fixture(autouse=True)
+def many_processes(monkeypatch):
+    """Processes are started however little there is to do."""
+    monkeypatch.setattr(side_by_side, "STARTUP", 0)
+
+
+def where(item):
+    return item, os.getpid()
+
+
+def die(item):
+    """End another process at the third item, as the system does when memory runs out."""
+    if item == 3 and multiprocessing.parent_process() is not None:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+def test_results_come_in_order_from_other_processes_but_the_first():
+    items, processes = zip(*side_by_side.results(where, range(6), workers=2), strict=True)
+    assert items == tuple(range(6))
+    assert processes[0] == os.getpid() and 2 <= len(set(processes)) <= 3
+
+
+def test_little_work_is_done_here(monkeypatch):
+    monkeypatch.setattr(side_by_side, "STARTUP", 60.0)
+    assert {process for _, process in side_by_side.results(where, range(6), workers=2)} == {os.getpid()}
+    assert list(side_by_side.results(where, [], workers=2)) == []
+
+
+def test_a_process_that_is_killed_ends_the_work():
+    with pytest.raises(BrokenProcessPool):
+        list(side_by_side.results(die, range(6), workers=2))
+
+
+def test_clips_and_folds_say_that_a_process_was_killed(monkeypatch, tmp_path):
+    def broken(work, items, workers=None):
+        yield work(items[0])
+        raise BrokenProcessPool
+
+    monkeypatch.setattr(side_by_side, "results", broken)
+    clip_store.write_stack(tmp_path / "flow.h5", "flow", CLIPS, FIELDS)
+    task = description.Task("fdm", {"blocks": (2, 3, 3)}, tmp_path / "flow.h5")
+    with pytest.raises(InputError, match="fdm: a process that described clips was killed.* is kept: run again"):
+        list(description.features(task, Parts(tmp_path / "kept")))
+    assert len(Parts(tmp_path / "kept").finished) == 1
+    table = pd.DataFrame({"clip": list("abcd"), "subject": list("sstt"), "label": list("xyxy")})
+    with pytest.raises(InputError, match="fdm: a process that classified clips was killed.*: run again"):
+        classification.predict("fdm", FIELDS[:4, 0], table, ["s", "t"])
