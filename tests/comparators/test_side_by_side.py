@@ -57,9 +57,9 @@ def test_clips_and_folds_say_that_a_process_was_killed(monkeypatch, tmp_path):
     monkeypatch.setattr(side_by_side, "results", broken)
     clip_store.write_stack(tmp_path / "flow.h5", "flow", CLIPS, FIELDS)
     task = description.Task("fdm", {"blocks": (2, 3, 3)}, tmp_path / "flow.h5")
-    with pytest.raises(InputError, match="fdm: a process that described clips was killed.* is kept: run again"):
+    with pytest.raises(InputError, match=r"fdm: a process that described clips was killed.* is kept: run again"):
         list(description.features(task, Parts(tmp_path / "kept")))
     assert len(Parts(tmp_path / "kept").finished) == 1
     table = pd.DataFrame({"clip": list("abcd"), "subject": list("sstt"), "label": list("xyxy")})
-    with pytest.raises(InputError, match="fdm: a process that classified clips was killed.*: run again"):
+    with pytest.raises(InputError, match=r"fdm: a process that classified clips was killed.*: run again"):
         classification.predict("fdm", FIELDS[:4, 0], table, ["s", "t"])
