@@ -94,5 +94,8 @@ for content in (b"".join(file.read_bytes() for file in files), frames.tobytes(),
 
 @pytest.mark.skipif("avx2" not in instructions(), reason="other processors than x86-64 with AVX2 round otherwise")
 def test_a_clip_and_its_flow_have_the_same_bytes_everywhere(tmp_path):
-    """Of a clip that is drawn: its files, frames, the path of the head, stabilised frames, flow."""
+    """Of a clip that is drawn: its files, frames, the path of the head, stabilised frames, flow.
+
+    Other versions of NumPy and OpenCV may give others.
+    """
     assert fresh(CLIP.format(folder=str(tmp_path / "tree"))).split() == EXPECTED
