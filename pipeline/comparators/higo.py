@@ -6,8 +6,8 @@ of oriented gradients, but every gradient has one vote, however long it is, so t
 Open in the paper, chosen here: gradients are central differences of the neighbours; a gradient of length zero has no
 orientation and no vote; the first bin begins at the first axis, so that a grey level that rises in time never shares a
 bin with one that falls, however slowly, and a gradient between two bins has half a vote in each; the grid. The paper
-magnifies motion beforehand, with a
-factor for each dataset; that is an option here and off by default, because no other method does.
+magnifies motion beforehand, with a factor for each dataset; that is an option here and off by default, because no other
+method does.
 """
 
 from typing import Annotated, Literal

@@ -26,7 +26,7 @@ def where(item):
 
 
 def die(item):
-    """End another process at the third item, as the system does when memory runs out."""
+    """End another process at item 3, as the system does when memory runs out."""
     if item == 3 and multiprocessing.parent_process() is not None:
         os.kill(os.getpid(), signal.SIGKILL)
     return item

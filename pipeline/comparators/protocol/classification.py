@@ -16,8 +16,8 @@ from pipeline.evaluation import loso
 
 
 @dataclass(frozen=True)
-class Study:
-    """A method and the clips of all subjects."""
+class Folds:
+    """What all folds of a method have in common: the clips of all subjects."""
 
     name: str
     features: np.ndarray
@@ -25,7 +25,7 @@ class Study:
     class_weight: str
     settings: Mapping[str, Any]
 
-    def fold(self, subject: str) -> pd.DataFrame:
+    def without(self, subject: str) -> pd.DataFrame:
         """The fold that holds a subject out: columns `clip,subject,label,predicted`; InputError that names it."""
         held_out = (loso.split(self.clips, subject)["role"] == "test").to_numpy()
         train, test = self.clips[~held_out], self.clips.loc[held_out, ["clip", "subject", "label"]]
@@ -90,10 +90,10 @@ def predict(
         A fold has no clips to train with or to test; for the reasons of `comparators.classify`, with the fold; or a
         worker was killed.
     """
-    study = Study(name, features, clips, class_weight, settings or {})
+    work = Folds(name, features, clips, class_weight, settings or {}).without
     predictions = {}
     try:
-        with closing(side_by_side.results(study.fold, folds, workers)) as predicted:
+        with closing(side_by_side.results(work, folds, workers)) as predicted:
             for subject, table in zip(folds, predicted, strict=True):
                 predictions[subject] = table
                 report()

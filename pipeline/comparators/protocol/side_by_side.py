@@ -1,4 +1,4 @@
-"""Work that does not hang together, such as clips or folds, on all cores.
+"""Independent work, such as clips or folds, on all cores.
 
 Every core does some of it, on one thread each, so that threads do not wait for one another and no byte depends on the
 number of cores.
