@@ -17,10 +17,12 @@ print(__name__, sys.argv[1:], os.getcwd(), os.environ["PROBE"], pipeline.__file_
 missing = [name for name in sys.argv[1:] if name not in sys.modules]
 sys.exit(f"not loaded: {missing}" if missing else 3)
 """
+# In short sleeps: a signal that Python takes note of just before a sleep begins does not end it.
 ENDLESS = """
 import time
 print("begun", flush=True)
-time.sleep(1000)
+while True:
+    time.sleep(0.05)
 """
 
 TWICE = """
