@@ -130,7 +130,7 @@ def predict(
     step("optical flow")
     # Rounded twice, as `extract_flow` does.
     field = estimator.estimate_clips(filmed[None])[0].astype(np.float16)
-    field = head_motion.without(field, path).astype(np.float16)
+    field = head_motion.without(field, path, params.head_motion).astype(np.float16)
     step("networks")
     training.fix_arithmetic(params.train.threads)
     seen = [introspection.attention(network.network, torch.from_numpy(field), crop) for network in networks]

@@ -46,12 +46,12 @@ def main(database: str) -> None:
                 counter(params, "extract_flow", "pair", total, done) as pairs,
                 closing(extraction.extract(frames, estimator, clips_at_once, parts, pairs.update)) as fields,
             ):
+                fit = str(motion["head_motion"].attrs["fit"])
                 still = (
-                    head_motion.without(field, clip_store.values(motion, "head_motion", row)).astype(np.float16)
+                    head_motion.without(field, clip_store.values(motion, "head_motion", row), fit).astype(np.float16)
                     for row, field in enumerate(fields)
                 )
-                attributes = estimator.settings | {"head_motion": str(motion["head_motion"].attrs["fit"])}
-                clip_store.write_stack(path, "flow", clips, still, attributes)
+                clip_store.write_stack(path, "flow", clips, still, estimator.settings | {"head_motion": fit})
 
 
 if __name__ == "__main__":

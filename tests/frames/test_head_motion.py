@@ -114,7 +114,7 @@ def test_a_head_that_is_kept_rests():
     np.testing.assert_array_equal(path, np.tile(STILL, (6, 1, 1)))
     np.testing.assert_array_equal(stabilised(frames, path), frames)
     flow = np.random.default_rng(0).normal(size=(5, 2, SIZE, SIZE)).astype(np.float16)
-    np.testing.assert_array_equal(without(flow, path).astype(np.float16), flow)
+    np.testing.assert_array_equal(without(flow, path, "keep").astype(np.float16), flow)
 
 
 def test_stabilised_frames_show_the_head_where_it_was_first():
@@ -126,35 +126,59 @@ def test_stabilised_frames_show_the_head_where_it_was_first():
     assert after < 0.2 * before
 
 
-def test_flow_of_the_head_alone_vanishes_without_it():
-    """Frame i shows q at A_i q: the flow from there to A_j q is all the head's."""
-    flow = []
-    for here, there in pairwise(PATH):
-        back = np.linalg.inv(np.vstack([here, [0, 0, 1]]))[:2]
-        flow.append(displacement((np.vstack([there, [0, 0, 1]]) @ np.vstack([back, [0, 0, 1]]))[:2]))
-    found = without(np.stack(flow), np.stack(PATH))
+def steps(path):
+    """Flow of a head alone: frame i shows q at A_i q, which goes to A_j q. (F - 1, 2, SIZE, SIZE)"""
+    full = [np.vstack([head, [0, 0, 1]]) for head in path]
+    return np.stack([displacement((there @ np.linalg.inv(here))[:2]) for here, there in pairwise(full)])
+
+
+def bump(x, y, width):
+    return np.exp(-((X - x) ** 2 + (Y - y) ** 2) / (2 * width**2))
+
+
+@pytest.mark.parametrize(
+    ("fit", "path"), [("affine", PATH), ("translation", [turned(shift=(0.3 * t, -0.2 * t)) for t in range(6)])]
+)
+def test_flow_of_the_head_alone_vanishes_without_it(fit, path):
+    found = without(steps(path), np.stack(path), fit)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found[INNER], 0, atol=1e-3)
+
+
+def test_what_an_estimator_gets_wrong_over_all_of_the_face_goes_with_the_head_and_the_expression_stays():
+    """Steps that are too short by half: the steps of the path would leave the other half behind."""
+    expression = np.stack([0.4 * bump(30, 60, 5), -0.3 * bump(66, 28, 5)])
+    rng = np.random.default_rng(0)
+    flow = 0.5 * steps(PATH) + expression + rng.normal(0, 0.01, (5, 2, SIZE, SIZE))
+    found = without(flow, np.stack([STILL] * 6), "affine")
+    np.testing.assert_allclose(
+        cv2.blur(found.mean(axis=0).transpose(1, 2, 0), (3, 3)), expression.transpose(1, 2, 0), atol=0.03
+    )
+    assert np.abs(0.5 * steps(PATH)[INNER]).max() > 0.15
+
+
+def test_a_still_clip_has_no_flow_to_lose():
+    flow = np.zeros((3, 2, SIZE, SIZE), np.float16)
+    np.testing.assert_array_equal(without(flow, np.stack([STILL] * 4), "affine"), flow)
 
 
 def test_flow_of_an_expression_is_seen_where_and_as_the_first_frame_has_it():
     """A head that has doubled and turned by a right angle moves a point twice as far, at another place."""
     head = turned(90.0, 1.0)
-    expression = np.stack([np.exp(-((X - 40) ** 2 + (Y - 55) ** 2) / 200), np.zeros_like(X)])
+    expression = np.stack([bump(42, 52, 4), np.zeros_like(X)])
     back = np.linalg.inv(np.vstack([head, [0, 0, 1]]))[:2]
     x, y = (back[row, 0] * X + back[row, 1] * Y + back[row, 2] for row in range(2))
     carried = np.stack([cv2.remap(part, x.astype("f4"), y.astype("f4"), cv2.INTER_LINEAR) for part in expression])
     seen = np.tensordot(head[:, :2], carried, axes=1)  # as it is filmed
-    found = without(seen[None], np.stack([head, head]))[0]
+    found = without(seen[None], np.stack([head, head]), "affine")[0]
     middle = np.s_[:, 30:66, 30:66]  # of which all is in the enlarged frame
     np.testing.assert_allclose(found[middle], expression[middle], atol=0.02)
 
 
 def test_flow_can_be_given_its_head_back():
-    smooth = [cv2.GaussianBlur(np.random.default_rng(n).normal(0, 9, (SIZE, SIZE)), (0, 0), 9) for n in range(10)]
-    flow = np.stack(smooth).reshape(5, 2, SIZE, SIZE)
-    found = restored(without(flow, np.stack(PATH)), np.stack(PATH))
-    np.testing.assert_allclose(found[INNER], flow[INNER], atol=0.02)
+    flow = steps(PATH) + np.stack([0.4 * bump(30, 60, 6), -0.3 * bump(66, 28, 6)])
+    found = restored(without(flow, np.stack(PATH), "affine"), np.stack(PATH))
+    np.testing.assert_allclose(found[INNER], flow[INNER], atol=0.03)
 
 
 def test_equal_frames_give_equal_bytes_with_any_number_of_threads():
