@@ -240,7 +240,8 @@ def _mapped(head: np.ndarray, position: np.ndarray) -> np.ndarray:
 
 def _composed(second: np.ndarray, first: np.ndarray) -> np.ndarray:
     """The map (2, 3) that is one map after another."""
-    return (np.vstack([second, [0, 0, 1]]) @ np.vstack([first, [0, 0, 1]]))[:2]
+    both: np.ndarray = np.vstack([second, [0, 0, 1]]) @ np.vstack([first, [0, 0, 1]])
+    return both[:2]
 
 
 def _inverse(head: np.ndarray) -> np.ndarray:
