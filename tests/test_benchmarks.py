@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import comparators
+from benchmarks import comparators, head_motion
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "benchmarks/README.md").read_text()
@@ -27,3 +27,13 @@ def test_the_benchmark_of_table_1_runs_both_stages_of_a_method():
     assert answer.exit_code == 0, answer.output
     row = answer.output.splitlines()[1].split()
     assert row[:3] == ["4", "2", "mdmo"] and all(float(each) > 0 for each in row[3:])
+
+
+@pytest.mark.whole_run
+def test_the_benchmark_of_head_motion_ranks_the_ways_as_the_docs_do():
+    answer = CliRunner().invoke(head_motion.main, ["--seed", "1", "--clips", "2"])
+    assert answer.exit_code == 0, answer.output
+    header, *rows = answer.output.splitlines()
+    assert header.split()[:2] == ["face", "kept"] and len(rows) == 4
+    kept, registered, *_, each = (float(error) for error in rows[0].split()[1:])
+    assert each < registered < 0.6 * kept
