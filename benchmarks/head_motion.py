@@ -91,12 +91,13 @@ def ways(frames: np.ndarray, head: np.ndarray) -> dict[str, np.ndarray]:
 @click.option("--clips", default=12, show_default=True, help="Of each seed, of as many subjects as the study has.")
 def main(seeds: tuple[int, ...], clips: int) -> None:
     """Print errors in pixels per frame; `each field's` is what the pipeline does."""
+    study = load_params(paths.PARAMS).synthesize
+    settings = vars(study) | {"clips": max(clips, study.subjects), "layout": "casme2"}
     errors: dict[float, dict[str, list[float]]] = {share: {} for share in SHARES}
     for seed in seeds:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
-            settings = load_params(paths.PARAMS).synthesize
-            for _ in write_tree(folder, **vars(settings) | {"seed": seed, "clips": max(clips, settings.subjects)}):
+            for _ in write_tree(folder, **settings | {"seed": seed}):
                 pass
             with h5py.File(paths.truth(folder)) as truth:
                 names = [f"{subject}/{name}" for subject, episodes in truth.items() for name in episodes]
