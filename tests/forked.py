@@ -159,6 +159,7 @@ class _Popen(subprocess.Popen):
         ends = [given[name] for name in ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")]
         sys.stdout.flush()
         sys.stderr.flush()
+        starting, started = os.pipe()  # its end closes when the fork is in its session and folder
         self.pid = os.fork()
         if self.pid == 0:
             code = 1
@@ -168,12 +169,18 @@ class _Popen(subprocess.Popen):
                 for descriptor, end in enumerate((ends[0], ends[3], ends[5])):
                     if end != -1:
                         os.dup2(end, descriptor)
+                os.chdir(given["cwd"] or ".")
+                os.close(starting)
+                os.close(started)
                 module, arguments = program
-                code = _run(module, arguments, given["cwd"] or Path.cwd(), given["env"] or os.environ)
+                code = _run(module, arguments, Path.cwd(), given["env"] or os.environ)
             finally:
                 os._exit(code)
         self._child_created = True
         self._close_pipe_fds(*ends)
+        os.close(started)
+        with open(starting, "rb") as end:
+            end.read()  # as `subprocess` waits for the new interpreter: from here on a signal finds it where it works
 
 
 def _program(command: str | Sequence[str]) -> tuple[str, list[str]] | None:

@@ -94,12 +94,12 @@ def ablated(finished, tmp_path_factory):
     assert f"already (process {process.pid})" in workspace.pipeline(*ABLATE, fails=True)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
+    process.stdout.close()
     assert state(workspace) == before
     left_behind = group(workspace)
     os.kill(left_behind, 0)  # it is there
 
     output = workspace.pipeline(*ABLATE, "--csv", "table.csv", "--md", "table.md", "--html", "table.html")
-    process.communicate()
     said = f".dvc/tmp/ablation: stopped DVC (process {left_behind}), which a killed command had left at work\n"
     assert said in output
     output = output.replace(said, "")

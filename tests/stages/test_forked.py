@@ -42,6 +42,18 @@ threading.Thread(target=threading.Event().wait, daemon=True).start()
 run_dvc()
 """
 
+STARTED = """
+import os, signal, subprocess, sys
+import psutil
+process = subprocess.Popen(
+    [sys.executable, "-m", "dvc", "--version"], cwd="elsewhere", start_new_session=True, stdout=subprocess.DEVNULL
+)
+os.kill(process.pid, signal.SIGSTOP)
+print(psutil.Process(process.pid).cwd(), os.getsid(process.pid) == process.pid, flush=True)
+process.kill()
+process.wait()
+"""
+
 
 def start(folder, text, *arguments):
     (folder / "probe.py").write_text(text)
@@ -79,6 +91,13 @@ def test_beside_another_thread_it_starts_dvc_anew(tmp_path):
     output, _ = start(tmp_path, TWICE).communicate()
     version = importlib.metadata.version("dvc")
     assert output == f"fork\n{version}\n{version}\n"
+
+
+def test_dvc_is_in_its_folder_and_session_once_it_is_started(tmp_path):
+    """Whoever looks at it, or stops it, from then on finds it where it works."""
+    (tmp_path / "elsewhere").mkdir()
+    output, _ = start(tmp_path, STARTED).communicate()
+    assert output == f"{tmp_path / 'elsewhere'} True\n"
 
 
 def test_a_lock_that_dvc_changes_is_written_as_dvc_writes_it():
