@@ -179,8 +179,8 @@ class _Popen(subprocess.Popen):
         self._child_created = True
         self._close_pipe_fds(*ends)
         os.close(started)
-        with open(starting, "rb") as end:
-            end.read()  # as `subprocess` waits for the new interpreter: from here on a signal finds it where it works
+        os.read(starting, 1)  # as `subprocess` waits for the new interpreter: whoever looks finds it where it works
+        os.close(starting)
 
 
 def _program(command: str | Sequence[str]) -> tuple[str, list[str]] | None:
