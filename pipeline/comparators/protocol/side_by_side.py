@@ -25,8 +25,9 @@ _work: Callable[[Any], Any] | None = None  # of a process that was started here
 def results(work: Callable[[T], R], items: Sequence[T], workers: int | None = None) -> Generator[R]:
     """What `work` gives for each item, in their order.
 
-    The first item is done in this process, and all of them if the others would not take long. Whoever may stop before
-    the last one closes the generator (`contextlib.closing`), and with it the processes.
+    The first two items are done in this process, and all of them if the others would not take long. What one takes is
+    seen from the second: the first one loads libraries, too. Whoever may stop before the last one closes the generator
+    (`contextlib.closing`), and with it the processes.
 
     Parameters
     ----------
@@ -42,9 +43,10 @@ def results(work: Callable[[T], R], items: Sequence[T], workers: int | None = No
     concurrent.futures.process.BrokenProcessPool
         A process was killed, most likely for want of memory.
     """
-    rest, workers = items[1:], workers or _cores()
-    start = time.process_time()
+    rest, workers = items[2:], workers or _cores()
     yield from map(work, items[:1])
+    start = time.process_time()
+    yield from map(work, items[1:2])
     if min(workers, len(rest)) < 2 or (time.process_time() - start) * len(rest) < STARTUP:
         yield from map(work, rest)
         return
