@@ -84,7 +84,7 @@ def _are_different_methods(importer: str, imported: str) -> bool:
 
 
 def violations() -> Iterator[str]:
-    """Every import that the rule forbids, as `pipeline/flow/dis/estimator.py imports pipeline/stanet/fold.py`."""
+    """Every import that the rule forbids, as `pipeline/flow/dis/estimator.py imports pipeline/networks/stanet/fold.py`."""
     for folder in ("pipeline", "stages"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             file = path.relative_to(ROOT).as_posix()

@@ -65,7 +65,7 @@ def test_the_rule_says_who_may_know_whom(importer, imported, may):
     ("file", "module"),
     [
         ("pipeline/flow/dis/estimator.py", "flow.dis.estimator"),
-        ("pipeline/stanet/__init__.py", "stanet"),
+        ("pipeline/networks/stanet/__init__.py", "stanet"),
         ("pipeline/__init__.py", "__init__"),
         ("pipeline/__main__.py", "__main__"),
         ("stages/train.py", "stages.train"),

@@ -67,10 +67,10 @@ def make_task(recordings: Mapping[str, pd.DataFrame], profiles: Mapping[str, Pro
     return Task(clips, names, left_out)
 
 
-def check_subjects(task: Task, listed: Sequence[str], dataset: str) -> None:
-    """Compare the subjects of params.yaml with those that are there.
+def check_subjects(task: Task, listed: Sequence[str], protocol: str, dataset: str) -> None:
+    """Compare the subjects of params.yaml with those of the clips.
 
-    DVC reads dvc.yaml before anything runs, so the list of folds must stand in params.yaml.
+    DVC reads dvc.yaml before anything runs, so the lists of subjects and folds must stand in params.yaml.
 
     Raises
     ------
@@ -80,12 +80,14 @@ def check_subjects(task: Task, listed: Sequence[str], dataset: str) -> None:
     found = sorted(task.clips["subject"].unique())
     if sorted(listed) == found:
         return
+    line = f"[{', '.join(json.dumps(subject) for subject in found)}]"
     raise InputError(
         f"params.yaml: `subjects` is not the list of subjects of {dataset}\n"
         f"  in params.yaml: {', '.join(listed)}\n"
         f"  found: {', '.join(found)}\n"
-        "Put this line into params.yaml and run again:\n"
-        f"subjects: [{', '.join(json.dumps(subject) for subject in found)}]"
+        + ("Put this line" if protocol != "loso" else "With protocol: loso, every subject is a fold. Put these lines")
+        + f" into params.yaml and run again:\nsubjects: {line}"
+        + (f"\nfolds: {line}" if protocol == "loso" else "")
     )
 
 

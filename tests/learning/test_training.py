@@ -12,8 +12,8 @@ from pipeline.errors import InputError
 from pipeline.learning import augmentation, training
 from pipeline.learning.objective import Objective, accuracy, cross_entropy
 from pipeline.learning.training import TrainingSettings
-from pipeline.stanet.fold import stanet_objective
-from pipeline.stanet.network import STANet
+from pipeline.networks.stanet.fold import stanet_objective
+from pipeline.networks.stanet.network import STANet
 from pipeline.storage import resume
 from tests import pretend_gpu
 

@@ -14,7 +14,7 @@ from pipeline.evaluation.comparison import Method
 from pipeline.params import Params, load_params
 from pipeline.report.provenance import Provenance
 from pipeline.report.study import Study
-from pipeline.stanet.introspection import Attention, Grid
+from pipeline.networks.stanet.introspection import Attention, Grid
 from pipeline.storage import tables
 from pipeline.synthetic.truth import Truth
 from tests.tiny import merge

@@ -21,7 +21,7 @@ from pipeline.evaluation import loso
 from pipeline.params import parse_params
 from pipeline.runs import queue, worker
 from pipeline.runs.queue import Job, Shared
-from pipeline.stanet import fold
+from pipeline.networks.stanet import fold
 from pipeline.storage import clip_store, parts
 from pipeline.storage.digests import sha256
 from tests.forked import Program
@@ -244,17 +244,17 @@ def test_a_fold_that_fails_does_not_stop_the_others(cluster, study):
         found = collect(client, [bad, good], study.shared())
     assert found["s1"] == study.alone(good)
     assert "'positive' is not in list" in str(found["s2"])
-    assert "pipeline/stanet/fold.py" in "".join(traceback.format_exception(found["s2"]))
+    assert "pipeline/networks/stanet/fold.py" in "".join(traceback.format_exception(found["s2"]))
 
 
 def test_other_code_is_refused_by_name(cluster, study):
     start = cluster.worker("a")
-    with (cluster.folder / "a/pipeline/stanet/network.py").open("a") as module:
+    with (cluster.folder / "a/pipeline/networks/stanet/network.py").open("a") as module:
         module.write("# changed\n")
     start()
     with (
         cluster.client() as client,
-        pytest.raises(InputError, match=r"/a: pipeline/stanet/network\.py\. Bring them to"),
+        pytest.raises(InputError, match=r"/a: pipeline/networks/stanet/network\.py\. Bring them to"),
     ):
         collect(client, study.jobs(), study.shared())
 
@@ -263,7 +263,7 @@ def test_what_a_worker_has_loaded_counts_and_not_what_its_files_say_now(cluster,
     cluster.worker("a")()
     with cluster.client() as client:
         collect(client, study.jobs(subjects=["s1"]), study.shared())
-        module = cluster.folder / "a/pipeline/stanet/network.py"
+        module = cluster.folder / "a/pipeline/networks/stanet/network.py"
         module.write_text(f"{module.read_text()}# changed\n")
         changed = worker.md5(module)
         shared = study.shared()
@@ -271,7 +271,7 @@ def test_what_a_worker_has_loaded_counts_and_not_what_its_files_say_now(cluster,
             collect(
                 client,
                 study.jobs(),
-                shared._replace(environment=shared.environment | {"pipeline/stanet/network.py": changed}),
+                shared._replace(environment=shared.environment | {"pipeline/networks/stanet/network.py": changed}),
             )
 
 
