@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pipeline import paths
+from pipeline import paths, preparation
 from pipeline.errors import InputError
 from pipeline.evaluation import protocols
 from pipeline.flow import estimators
-from pipeline.frames import face_crop, frame_files, head_motion, resampling
+from pipeline.frames import face_crop, frame_files, head_motion
 from pipeline.frames.recording import Recording
 from pipeline.frames.video_file import VideoFile
 from pipeline.learning import training
@@ -126,12 +126,10 @@ def predict(
 
     step("frames")
     recording = _recording(clip, face or clip.face or _common_face(params))
-    filmed = resampling.resize(resampling.interpolate(recording, count), size)
+    filmed = preparation.frames(recording, count, size)
     path = _head_path(clip, filmed, params.head_motion)
     step("optical flow")
-    # Rounded twice, as `extract_flow` does.
-    field = estimator.estimate_clips(filmed[None])[0].astype(np.float16)
-    field = head_motion.without(field, path, params.head_motion).astype(np.float16)
+    field = preparation.flow(filmed, path, params.head_motion, estimator)
     step("networks")
     training.fix_arithmetic(params.train.threads)
     seen = [introspection.attention(network.network, torch.from_numpy(field), crop) for network in networks]

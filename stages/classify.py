@@ -36,7 +36,11 @@ def main(method: str) -> None:
     facts = {
         "title": comparators.title(method),
         "values": features[0].size,
-        "remark": comparators.remark(method, landmarks=feature_files.have(manifests, comparators.LANDMARKS)),
+        "remark": comparators.remark(
+            method,
+            landmarks=feature_files.have(manifests, comparators.LANDMARKS),
+            head_kept=params.head_motion == "keep",
+        ),
     }
     targets = [paths.comparator(name, method), paths.comparator_facts(name, method)]
     with staged(paths.partial("classify", name, method), *targets) as [table, notes]:

@@ -28,7 +28,7 @@ from pipeline.storage.outputs import staged
 
 @dataclass(frozen=True)
 class Protocol:
-    """Which subjects are tested in which fold: what `--protocol` and `--folds` say."""
+    """Which subjects are tested in which fold, as `--protocol` and `--folds` say."""
 
     name: str = protocols.LOSO
     count: int | None = None

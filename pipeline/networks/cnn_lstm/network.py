@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from pipeline.learning.fold import Fold
 from pipeline.learning.initialisation import initialise
-from pipeline.learning.objective import Objective, accuracy, cross_entropy
+from pipeline.learning.objective import Logits, Objective, accuracy, cross_entropy
 from pipeline.learning.training import Phase, augmented
 from pipeline.networks.cnn_lstm import Settings, Weights, objectives
 from pipeline.networks.cnn_lstm.states import STATES, state_frames
@@ -50,13 +50,6 @@ class StatesOutput(NamedTuple):
     def logits(self) -> Tensor:
         """(N, K), the mean over the states."""
         return self.class_logits.mean(dim=1)
-
-
-class ClipOutput(NamedTuple):
-    """What CNN and LSTM give for N clips."""
-
-    logits: Tensor
-    """(N, K)."""
 
 
 class StatesCNN(nn.Module):
@@ -133,11 +126,11 @@ class CNNLSTM(nn.Module):
         initialise(self, seed)
         self.cnn = cnn.requires_grad_(False)
 
-    def forward(self, pictures: Tensor) -> ClipOutput:
+    def forward(self, pictures: Tensor) -> Logits:
         """Classify clips by their states: float32 (N, S, 1, size, size)."""
         features = self.cnn.features(pictures)  # (N, S, D)
         states, _ = self.lstm(features)  # (N, S, hidden)
-        return ClipOutput(self.classifier(states[:, -1]))
+        return Logits(self.classifier(states[:, -1]))
 
     def train(self, mode: bool = True) -> Self:
         """Training mode for what learns; the CNN's batch normalisation stays as it was trained."""
@@ -184,7 +177,7 @@ def phases(classes: int, settings: Settings, seed: int) -> Iterator[Phase[Any]]:
     cnn = _cnn(classes, settings, seed)
     yield Phase("cnn", cnn, cnn_objective(settings), training)
     lstm = _lstm(cnn, classes, settings, seed)
-    yield Phase("lstm", lstm, Objective[ClipOutput](cross_entropy, {"accuracy": accuracy}), training)
+    yield Phase("lstm", lstm, Objective[Logits](cross_entropy, {"accuracy": accuracy}), training)
 
 
 def cnn_objective(settings: Settings) -> Objective[StatesOutput]:
