@@ -9,7 +9,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from pipeline.learning.augmentation import TEST_VIEW, View, Views, views
 from pipeline.learning.cuda_graph import Recorded
 from pipeline.learning.objective import Objective, Output, OutputT
 from pipeline.learning.seeds import derived_seed, generator
+from pipeline.learning.settings import Augmented
 from pipeline.storage.resume import Parts
 
 
@@ -49,27 +50,6 @@ class TrainingSettings:
     those that ask for more, and parameters stay in float32."""
     compile: bool = False
     """The network is compiled before the first step."""
-
-
-class Augmented(Protocol):
-    """Settings of a network whose training clips are shown in views (section 4.1)."""
-
-    @property
-    def epochs(self) -> int: ...
-    @property
-    def lr(self) -> float: ...
-    @property
-    def weight_decay(self) -> float: ...
-    @property
-    def batch_size(self) -> int: ...
-    @property
-    def crop(self) -> int: ...
-    @property
-    def scales(self) -> tuple[float, ...]: ...
-    @property
-    def horizontal_flip(self) -> bool: ...
-    @property
-    def views(self) -> str: ...
 
 
 def augmented(

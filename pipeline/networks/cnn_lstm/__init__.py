@@ -7,17 +7,7 @@ the number of epochs: so many for the CNN, then as many for the LSTM. It compute
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline.learning.settings import (
-    STRICT,
-    BatchSize,
-    Crop,
-    Epochs,
-    LearningRate,
-    NotNegative,
-    Positive,
-    Scales,
-    Views,
-)
+from pipeline.learning.settings import STRICT, Augmented, NotNegative, Positive
 
 TITLE = "CNN+LSTM"
 REMARK = "the paper's states and objectives, formulas and constants chosen here"
@@ -37,18 +27,10 @@ class Weights:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Settings:
+class Settings(Augmented):
     """Constants of both networks and of their training."""
 
     pooling: Positive = 2
     features: Positive = 64
     hidden: Positive = 64
     weights: Weights = Field(default_factory=Weights)
-    epochs: Epochs = 40
-    lr: LearningRate = 1e-3
-    weight_decay: NotNegative = 1e-4
-    batch_size: BatchSize = 8
-    crop: Crop = 168
-    scales: Scales = (0.9, 1.0, 1.1)
-    horizontal_flip: bool = False
-    views: Views = "random"

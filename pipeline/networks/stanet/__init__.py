@@ -1,15 +1,17 @@
 """STANet, the method of the paper: section 3 in `network`, what its attention looks at in `introspection`."""
 
-from dataclasses import dataclass
+from pydantic.dataclasses import dataclass
+
+from pipeline.learning.settings import STRICT, Augmented, Positive
 
 TITLE = "STANet"
 REMARK = ""
 READS = "flow"
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Constants of the network and its training, the paper's for CASME II (section 4.1) where it says something.
+@dataclass(frozen=True, config=STRICT)
+class Settings(Augmented):
+    """Constants of the network and its training.
 
     In params.yaml they stand at the top level, as `lambda`, `model` and `train`, whose keys have the same names.
     """
@@ -17,16 +19,8 @@ class Settings:
     lambda_: float = 1e-8
     spatial_attention: bool = True
     temporal_attention: bool = True
-    pooling: int = 1
-    regions: int = 3
+    pooling: Positive = 1
+    regions: Positive = 3
     readout: str = "mean"
-    epochs: int = 30
-    lr: float = 1e-5
-    weight_decay: float = 1e-4
-    batch_size: int = 8
     precision: str = "float32"
     compile: bool = False
-    crop: int = 168
-    scales: tuple[float, ...] = (0.9, 1.0, 1.1)
-    horizontal_flip: bool = False
-    views: str = "all"
