@@ -48,7 +48,9 @@ class Recorded:
 
     def _warm_up(self, inputs: tuple[Tensor, ...]) -> None:
         aside = torch.cuda.Stream()
-        with unchanged(self._network, self._optimiser):
+        device = inputs[0].device
+        # Dropout would draw numbers that an interrupted training, which warms up in another epoch, does not draw.
+        with unchanged(self._network, self._optimiser), torch.random.fork_rng([device]):
             aside.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(aside):
                 for _ in range(_WARM_UP):

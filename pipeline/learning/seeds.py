@@ -5,12 +5,15 @@ a fold, and from that one everything that is random in its training:
 
 - the initial value of each parameter: a stream of its own, from the fold's seed and the parameter's name (the network
   draws them when it is made);
-- the order of the clips and the views they are shown in: one stream from the fold's seed (`learning.training`).
+- the order of the clips and the views they are shown in: one stream from the fold's seed (`learning.training`);
+- what dropout drops in an epoch: a stream of its own, from the fold's seed and the number of the epoch.
 
 No stream depends on what ran before it, nor on the device.
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -29,3 +32,14 @@ def derived_seed(seed: int, *names: str) -> int:
 def generator(seed: int) -> torch.Generator:
     """A stream of random numbers of its own, on the CPU: whatever the device, it gives the same ones."""
     return torch.Generator().manual_seed(seed)
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed the generators that PyTorch's dropout draws from within the block, and restore them after it.
+
+    Dropout takes no generator of its own: it draws from the global one of the CPU or of the GPU `device`.
+    """
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield

@@ -12,6 +12,7 @@ NotNegative = Annotated[float, Field(ge=0, le=1e6)]
 Epochs = Annotated[int, Field(ge=1, le=100_000)]
 LearningRate = Annotated[float, Field(gt=0, le=1e3)]
 BatchSize = Annotated[int, Field(ge=1, le=4096)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 Crop = Annotated[int, Field(ge=32, le=2048)]
 """Side of a view in pixels."""
 Scales = Annotated[tuple[Annotated[float, Field(gt=0, le=4)], ...], Field(min_length=1, max_length=32)]

@@ -20,7 +20,7 @@ from pipeline.errors import InputError
 from pipeline.learning.augmentation import TEST_VIEW, View, Views, views
 from pipeline.learning.cuda_graph import Recorded
 from pipeline.learning.objective import Objective, Output, OutputT
-from pipeline.learning.seeds import derived_seed, generator
+from pipeline.learning.seeds import derived_seed, generator, seeded
 from pipeline.learning.settings import Augmented
 from pipeline.storage.resume import Parts
 
@@ -288,10 +288,11 @@ def fit(
     for epoch in range(len(rows) + 1, settings.epochs + 1):
         totals = torch.zeros(1 + len(objective.measures), dtype=torch.float64, device=device)
         clip, view = _order(len(train), settings, stream)
-        for numbers, shown in zip(
-            _batches(clip, clips.device, settings), _batches(view, device, settings), strict=True
-        ):
-            totals += take_step(_batch(clips, train[numbers], device), labels[numbers.to(device)], shown)
+        with seeded(derived_seed(seed, "dropout", str(epoch)), device):
+            for numbers, shown in zip(
+                _batches(clip, clips.device, settings), _batches(view, device, settings), strict=True
+            ):
+                totals += take_step(_batch(clips, train[numbers], device), labels[numbers.to(device)], shown)
         rows.append((epoch, *(totals / len(clip)).tolist()))
         _check(rows[-1][1], f"the loss of epoch {epoch}")
         if kept:
