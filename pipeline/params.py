@@ -243,6 +243,7 @@ class Params:
     interpolation: Interpolation
     resize: Resize
     head_motion: Annotated[str, _one_of(FITS)]
+    apex: Literal["annotated", "middle", "estimated"]
     flow: Flow
     model: Model
     train: Train

@@ -62,6 +62,26 @@ def flow(database: str) -> Path:
     return Path("data") / database / "flow.h5"
 
 
+def key_flow(database: str) -> Path:
+    """Optical flow from the onset to the apex of every clip."""
+    return Path("data") / database / "key_flow.h5"
+
+
+def apex(database: str) -> Path:
+    """Which frame of every clip counts as its apex."""
+    return Path("data") / database / "apex.csv"
+
+
+def described_by_methods(database: str) -> Path:
+    """Folder of the manifests that say which arrays each method of Table 1 describes."""
+    return Path("data") / database / "described"
+
+
+def described(database: str, method: str) -> Path:
+    """Manifest of one method."""
+    return described_by_methods(database) / f"{method}.json"
+
+
 def features(database: str, method: str) -> Path:
     """What a method of Table 1 describes the clips by."""
     return Path("data") / database / "features" / f"{method}.h5"

@@ -4,6 +4,8 @@
 a change of one step leaves the results of the steps before it as they are.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pipeline.flow.estimators import FlowEstimator
@@ -44,3 +46,48 @@ def without_head(estimated: np.ndarray, path: np.ndarray, fit: str) -> np.ndarra
     with the bytes of one that was not interrupted.
     """
     return head_motion.without(estimated.astype(np.float16), path, fit).astype(np.float16)
+
+
+def key_frames(clip: Frames, numbers: Sequence[int], size: int) -> np.ndarray:
+    """Return some frames of a clip as they were filmed, resized: uint8 (len(numbers), size, size, 3) RGB.
+
+    `numbers` count from 0, the onset, in ascending order.
+    """
+    return resampling.resize(np.stack([clip[number] for number in numbers]), size)
+
+
+def key_flow(filmed: np.ndarray, fit: str, estimator: FlowEstimator) -> np.ndarray:
+    """Return the flow from the first frame to each other one, without the motion of the head.
+
+    Parameters
+    ----------
+    filmed : uint8 (T + 1, S, S, 3) RGB
+        From `key_frames`; the first is the onset.
+    fit
+        How head motion is removed, one of `head_motion.FITS`.
+    estimator
+        Estimates the flow.
+
+    Returns
+    -------
+    float16 (T, 2, S, S): u right, v down, pixels.
+    """
+    estimated = np.concatenate(
+        [estimator.estimate_clips(filmed[None, [0, number]])[0] for number in range(1, len(filmed))]
+    )
+    # The head is where it is at the onset; a map of its own is fitted to each field.
+    return without_head(estimated, np.tile(np.eye(2, 3), (len(filmed), 1, 1)), fit)
+
+
+def estimated_apex(clip: Frames, size: int, fit: str, estimator: FlowEstimator) -> int:
+    """Return the frame of a clip that moved farthest from the onset after head motion is removed, counted from 0.
+
+    The motion of a frame is the mean length of its flow vectors since the onset. Of equal frames the first is taken; it
+    is never the onset itself. Two frames are in memory at a time.
+    """
+
+    def motion(number: int) -> float:
+        u, v = key_flow(key_frames(clip, (0, number), size), fit, estimator)[0].astype(np.float32)
+        return float(np.hypot(u, v).mean())
+
+    return max(range(1, len(clip)), key=motion)

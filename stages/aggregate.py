@@ -5,10 +5,10 @@ import json
 import click
 import pandas as pd
 
-from pipeline import networks, paths
+from pipeline import networks, paths, trainings
 from pipeline.evaluation import metrics, protocols
 from pipeline.params import Params, load_params
-from pipeline.storage import class_names, tables
+from pipeline.storage import apexes, class_names, tables
 from pipeline.storage.outputs import staged
 from stages.command import stage
 
@@ -64,13 +64,13 @@ def _row(
     """Write one row per clip; none where the study cannot have this network, because the apex is not known."""
     name, method = params.dataset, networks.network(network)
     if method.needs_apex and all(fold.empty for fold in folds.values()):
-        predictions, remark = clips[:0].assign(predicted=""), "N/A: no apex"
+        predictions, remark = clips[:0].assign(predicted=""), apexes.NONE
         click.echo(f"{name}: no {network}, because the apex of its clips, or of a whole database, is not known")
     else:
         predictions, remark = protocols.join(tested, folds), method.remark
-        unknown = int(clips["apex"].isna().sum()) if method.needs_apex else 0
-        if unknown:
-            remark += f"; the middle stands in for the apex of {unknown} of {len(clips)} clips"
+        if method.needs_apex:
+            found = apexes.of_study(trainings.sources_of(params, network))
+            remark = "; ".join(filter(None, (remark, apexes.remark(found[clip] for clip in clips["clip"]))))
     facts = {
         "title": method.title,
         "values": method.values(params.network_settings(network)),

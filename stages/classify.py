@@ -3,14 +3,17 @@
 import json
 
 import click
+import numpy as np
 
 from pipeline import comparators, paths
 from pipeline.comparators.protocol import classification
 from pipeline.evaluation import protocols
 from pipeline.params import load_params
-from pipeline.storage import feature_files, tables
+from pipeline.storage import apexes, feature_files, sources, tables
 from pipeline.storage.outputs import staged
 from stages.command import counter, stage
+
+COLUMNS = ["clip", "subject", "label", "predicted"]
 
 
 @stage
@@ -23,25 +26,34 @@ def main(method: str) -> None:
     folds = protocols.read(paths.folds(name), params.trained_folds)
     manifests = {database: paths.inputs_of(name, method, database) for database in params.databases}
     features = feature_files.read(manifests, list(clips["clip"]))
-    with counter(params, f"classify {method}", "fold", len(folds), 0) as bar:
-        predictions = classification.predict(
-            method,
-            features,
-            clips,
-            folds,
-            params.comparators.class_weight,
-            params.comparators.settings(method),
-            report=lambda: bar.update(),
+    reads = sources.read(manifests)
+    apex = apexes.of_study(reads)
+    known = np.array([not apex or apex[clip].frame is not None for clip in clips["clip"]])
+    remark = comparators.remark(
+        method,
+        landmarks=feature_files.have(manifests, comparators.LANDMARKS),
+        head_kept=params.head_motion == "keep",
+    )
+    if apex and (missing := apexes.databases_without(reads, clips.loc[known, "clip"])):
+        click.echo(
+            f"{name}: no {method}, because no clip of {', '.join(missing)} has an apex. Set apex: middle or "
+            f"apex: estimated in {paths.PARAMS}."
         )
-    facts = {
-        "title": comparators.title(method),
-        "values": features[0].size,
-        "remark": comparators.remark(
-            method,
-            landmarks=feature_files.have(manifests, comparators.LANDMARKS),
-            head_kept=params.head_motion == "keep",
-        ),
-    }
+        predictions, remark = clips[:0].assign(predicted="")[COLUMNS], apexes.NONE
+    else:
+        remark = "; ".join(filter(None, (remark, apexes.remark(apex[clip] for clip in clips["clip"] if apex))))
+        with counter(params, f"classify {method}", "fold", len(folds), 0) as bar:
+            predictions = classification.predict(
+                method,
+                features,
+                clips,
+                folds,
+                params.comparators.class_weight,
+                params.comparators.settings(method),
+                report=lambda: bar.update(),
+                learns=known,
+            )
+    facts = {"title": comparators.title(method), "values": features[0].size, "remark": remark}
     targets = [paths.comparator(name, method), paths.comparator_facts(name, method)]
     with staged(paths.partial("classify", name, method), *targets) as [table, notes]:
         predictions.to_csv(table, index=False)

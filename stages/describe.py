@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from pipeline import comparators, paths
+from pipeline import paths
 from pipeline.comparators.protocol import description
 from pipeline.params import load_params
-from pipeline.storage import clip_store, resume
+from pipeline.storage import clip_store, described, resume
 from pipeline.storage.outputs import staged
 from stages.command import counter, stage
 
@@ -19,9 +19,10 @@ from stages.command import counter, stage
 def main(database: str, method: str) -> None:
     """The feature METHOD of the clips of DATABASE, without labels. An interrupted run goes on where it ended."""
     params = load_params(paths.PARAMS)
-    frames = paths.stabilised(database)
-    arrays = {"frames": frames, "flow": paths.flow(database)}[comparators.reads(method)]
-    landmarks = description.Landmarks(Path(params.comparators.landmarks), frames)
+    reads = described.read(paths.described(database, method))
+    arrays = reads.arrays.checked()
+    frames = reads.frames.checked() if reads.frames else None
+    landmarks = description.Landmarks(Path(params.comparators.landmarks), frames) if frames else None
     task = description.Task(method, params.comparators.settings(method), arrays, landmarks)
     task.check_faces()
     with clip_store.reading(arrays) as file:
@@ -37,8 +38,8 @@ def main(database: str, method: str) -> None:
             click.echo(f"Warning: {damaged} is not what was written to it and is not used", err=True)
         if kept.finished:
             click.echo(f"describe: going on after {len(kept.finished)} of {len(clips)} clips")
-        with closing(description.features(task, kept, report=lambda: bar.update())) as described:
-            clip_store.write_stack(path, "features", clips, described, description.attributes(task))
+        with closing(description.features(task, kept, report=lambda: bar.update())) as features:
+            clip_store.write_stack(path, "features", clips, features, description.attributes(task))
 
 
 if __name__ == "__main__":

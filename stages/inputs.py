@@ -2,12 +2,12 @@
 
 import click
 
-from pipeline import networks, paths
+from pipeline import comparators, networks, paths
 from pipeline.storage import parts, sources
 from pipeline.storage.outputs import staged
 from stages.command import stage
 
-ARRAYS = {"flow": paths.flow, "frames": paths.stabilised}
+ARRAYS = {"flow": paths.flow, "frames": paths.stabilised, "key_flow": paths.key_flow}
 
 
 @stage
@@ -23,13 +23,16 @@ def main(dataset: str, database: str, method: str) -> None:
     recordings = None
     if method in networks.names():
         network = networks.network(method)
-        arrays = ARRAYS[network.reads](database)
-        recordings = parts.file_of(paths.recordings(database)) if network.needs_apex else None
+        arrays, needs_apex = ARRAYS[network.reads](database), network.needs_apex
+        # Key-frame flow ends at the apex already; of frames the network selects some.
+        if needs_apex and network.reads == "frames":
+            recordings = parts.file_of(paths.recordings(database))
     else:
-        arrays = paths.features(database, method)
+        arrays, needs_apex = paths.features(database, method), comparators.reads(method) == "key_flow"
+    apex = parts.file_of(paths.apex(database)) if needs_apex else None
     target = paths.inputs_of(dataset, method, database)
     with staged(paths.partial("inputs", dataset, database, method), target) as [path]:
-        path.write_text(sources.manifest(parts.file_of(arrays), recordings), encoding="utf-8")
+        path.write_text(sources.manifest(parts.file_of(arrays), recordings, apex), encoding="utf-8")
 
 
 if __name__ == "__main__":

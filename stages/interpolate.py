@@ -6,8 +6,8 @@ import click
 import numpy as np
 
 from pipeline import paths
-from pipeline.frames import face_crop, resampling
-from pipeline.frames.recording import Recording
+from pipeline.frames import filming, resampling
+from pipeline.frames.face_crop import Box
 from pipeline.params import load_params
 from pipeline.storage import clip_store, tables
 from pipeline.storage.clip_rows import ClipRow, clip_rows
@@ -21,19 +21,16 @@ def main(database: str) -> None:
     """Linear interpolation in time (section 4.1), one clip of DATABASE in memory at a time."""
     params = load_params(paths.PARAMS)
     settings = params.databases[database]
+    raw = Path(settings.raw)
     clips = list(clip_rows(tables.read(paths.recordings(database), columns=ClipRow._fields)))
-
-    def recording(clip: ClipRow, box: face_crop.Box | None = None) -> Recording:
-        return Recording(Path(settings.raw) / clip.frames, clip.onset, clip.offset, box)
-
-    boxes: dict[str, face_crop.Box] = {}
+    boxes: dict[str, Box] = {}
     if settings.face == "crop":
         bar = progress(params, "faces", "clip", len(clips))
-        frames = ((clip.clip, recording(clip)[0]) for clip in bar(clips))
-        boxes = face_crop.boxes_for(frames, settings.face_boxes, paths.faceless(database))
+        boxes = filming.squares(raw, bar(clips), settings.face_boxes, paths.faceless(database))
 
     def interpolated(clip: ClipRow) -> tuple[str, np.ndarray]:
-        return clip.clip, resampling.interpolate(recording(clip, boxes.get(clip.clip)), params.interpolation.frames)
+        recording = filming.recording(raw, clip, boxes.get(clip.clip))
+        return clip.clip, resampling.interpolate(recording, params.interpolation.frames)
 
     bar = progress(params, "interpolate", "clip", len(clips))
     with staged(paths.partial("interpolate", database), paths.interpolated(database)) as [path]:

@@ -23,9 +23,9 @@ LIBRARY: dict[str, tuple[str, ...]] = {
     "flow": ("storage", "device"),
     "evaluation": ("storage",),
     "preparation": ("flow.estimators", "frames"),
-    "comparators": ("evaluation", "storage"),
+    "comparators": ("evaluation", "flow.pictures", "storage"),
     "learning": ("storage",),
-    "networks": ("learning", "storage"),
+    "networks": ("flow.pictures", "learning", "storage"),
     "stanet": ("networks",),
     "params": (
         *("comparators", "databases", "evaluation.protocols", "flow.estimators", "frames.head_motion"),
@@ -54,7 +54,7 @@ RULE: dict[str, tuple[str, ...]] = {
 }
 
 SHARED = {
-    "flow": ("estimators", "extraction", "known_motion"),
+    "flow": ("estimators", "extraction", "known_motion", "pictures"),
     "comparators": ("learnt", "parts", "protocol"),
     "networks": (),
 }

@@ -16,8 +16,8 @@ from pipeline import leakage, paths
 from pipeline.__main__ import main
 from pipeline.evaluation import loso
 from pipeline.learning import training
-from pipeline.params import load_params
 from pipeline.networks.stanet import fold
+from pipeline.params import load_params
 from pipeline.storage import clip_store, parts, tables
 from tests.manifests import part_of
 from tests.tiny import shrink

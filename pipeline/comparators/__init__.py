@@ -2,7 +2,7 @@
 
 A module of this folder is a method, and its name the method's: a new file is a new method. A method has
 
-- `READS`: `frames` or `flow`;
+- `READS`: `frames`, `flow` or `key_flow`, the flow from the onset to the apex;
 - `Settings`: its constants, with their defaults;
 - `describe(clip, settings)`: the feature of one clip, which knows no labels and no folds; with a third argument
   `regions` if the regions of the face may be others than its grid;
@@ -38,7 +38,7 @@ def methods() -> tuple[str, ...]:
 
 
 def reads(name: str) -> str:
-    """What a method describes: `frames` or `flow`; InputError for an unknown name."""
+    """What a method describes: `frames`, `flow` or `key_flow`; InputError for an unknown name."""
     return str(_method(name).READS)
 
 
@@ -80,7 +80,8 @@ def describe(name: str, clip: np.ndarray, *, regions: np.ndarray | None = None, 
         One of `methods()`.
     clip
         uint8 (F, H, W, 3) RGB for methods that read frames; float (T, 2, H, W), u right and v down in pixels from
-        frame i to i + 1, for those that read flow.
+        frame i to i + 1, for those that read flow; float (2, H, W) from the onset to the apex for those that read key
+        flow.
     regions : int (H, W)
         For `fhofo`, `mdmo` and `sparse_mdmo`: the number of the region of every pixel, -1 outside of all; without it,
         a grid.
@@ -196,11 +197,12 @@ def _checked(clip: np.ndarray, name: str, kind: str) -> np.ndarray:
                 f"found {clip.dtype} {clip.shape}"
             )
         return clip
-    if not np.issubdtype(clip.dtype, np.floating) or clip.ndim != 4 or clip.shape[1] != 2 or len(clip) < 1:
-        raise InputError(
-            f"{name} reads flow: expected floating point (T, 2, H, W) of at least one step; "
-            f"found {clip.dtype} {clip.shape}"
-        )
+    if kind == "key_flow":
+        expected, fits = "(2, H, W)", clip.ndim == 3 and len(clip) == 2
+    else:
+        expected, fits = "(T, 2, H, W) of at least one step", clip.ndim == 4 and clip.shape[1] == 2 and len(clip) > 0
+    if not (np.issubdtype(clip.dtype, np.floating) and fits):
+        raise InputError(f"{name} reads flow: expected floating point {expected}; found {clip.dtype} {clip.shape}")
     if not np.isfinite(clip).all():
         raise InputError(f"{name} reads flow: expected finite values, found NaN or infinity; extract the flow again")
     return clip.astype(np.float32)

@@ -27,8 +27,8 @@ def resized(field: np.ndarray, size: int) -> np.ndarray:
     float32 (2, size, size), pixels of the new grid.
     """
     height, width = field.shape[1:]
-    scale = np.float32([size / width, size / height])[:, None, None]
-    return _resampled(field, size) * scale
+    scale = np.array([size / width, size / height], np.float32)[:, None, None]
+    return np.asarray(_resampled(field, size) * scale)
 
 
 def strain(field: np.ndarray) -> np.ndarray:

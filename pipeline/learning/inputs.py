@@ -1,6 +1,6 @@
 """What a network reads of all clips of a study, read once by each process and shared by all folds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pipeline.errors import InputError
 from pipeline.learning.network import Network
-from pipeline.storage import clip_store, tables
+from pipeline.storage import apexes, clip_store, tables
 from pipeline.storage.clip_rows import ClipRow, clip_rows
 from pipeline.storage.parts import File
 from pipeline.storage.sources import Source
@@ -68,7 +68,8 @@ def read(
     if strangers := [clip for clip in clips if not any(clip.startswith(source.prefix) for source in sources)]:
         named = ", ".join(source.database for source in sources)
         raise InputError(f"expected clips of {named}, found {', '.join(strangers[:5])}. Run `dvc repro`.")
-    rows = _rows(sources, locate)
+    known = {clip: apex.frame for clip, apex in apexes.of_study(sources, locate).items() if apex.frame is not None}
+    rows = _rows(sources, known, locate)
     arrays = torch.empty(0)
     made: list[dict[str, Any]] = []
     frames = size = 0
@@ -79,38 +80,44 @@ def read(
                 [clips[number].removeprefix(source.prefix) for number in numbers], clip_store.clip_names(file)
             )
             for number, place in zip(numbers, places, strict=True):
-                clip = clip_store.values(file, network.reads, place)
+                clip = clip_store.values(file, network.array, place)
+                # Flow lies between two frames; key-frame flow (2, S, S) has two channels and two frames.
                 frames, size = len(clip) + (network.reads == "flow"), clip.shape[2]
-                if network.needs_apex:
-                    clip = network.select(clip, rows[clips[number]])
+                if row := rows.get(clips[number]):
+                    clip = network.select(clip, row)
                 tensor = torch.from_numpy(network.prepare(clip, settings))
                 if not len(arrays):
                     arrays = torch.empty((len(clips), *tensor.shape), dtype=tensor.dtype)
                 arrays[number] = tensor
-            made.append({name: _plain(value) for name, value in file[network.reads].attrs.items()})
+            made.append({name: _plain(value) for name, value in file[network.array].attrs.items()})
     if any(one != made[0] for one in made):
         raise InputError(
             f"expected {network.reads} that was made in one way, found {' and '.join(map(str, made))}. Run `dvc repro`."
         )
-    with_apex = frozenset(clip for clip in clips if clip in rows and rows[clip].apex is not None)
+    with_apex = frozenset(clip for clip in clips if clip in known)
     return Inputs(
         clips=tuple(clips),
         arrays=arrays,
         with_apex=with_apex,
-        without_apex=tuple(
-            source.database for source in sources if not any(clip.startswith(source.prefix) for clip in with_apex)
-        ),
+        without_apex=apexes.databases_without(sources, with_apex),
         frames=frames,
         size=size,
         source=made[0],
-        sha256=tuple(file.sha256 for source in sources for file in (source.arrays, source.recordings) if file),
+        sha256=tuple(file.sha256 for source in sources for file in _files(source)),
     )
 
 
-def _rows(sources: Sequence[Source], locate: Callable[[File], Path]) -> dict[str, ClipRow]:
-    """The row of recordings.csv of every clip, by its name in the study; empty where no recordings are read."""
+def _files(source: Source) -> Iterator[File]:
+    return (file for file in (source.arrays, source.recordings, source.apex) if file)
+
+
+def _rows(sources: Sequence[Source], apexes: Mapping[str, int], locate: Callable[[File], Path]) -> dict[str, ClipRow]:
+    """The row of recordings.csv of every clip, by its name in the study, with the apex that counts.
+
+    It is empty where no recordings are read.
+    """
     return {
-        source.prefix + row.clip: row
+        source.prefix + row.clip: row._replace(apex=apexes.get(source.prefix + row.clip))
         for source in sources
         if source.recordings
         for row in clip_rows(tables.read(locate(source.recordings), columns=ClipRow._fields))

@@ -39,8 +39,13 @@ class Network:
 
     @property
     def reads(self) -> str:
-        """The array of a clip that it reads, `flow` or `frames`."""
+        """The array of a clip that it reads: `flow`, `frames` or `key_flow`."""
         return str(import_module(self.module).READS)
+
+    @property
+    def array(self) -> str:
+        """Name of this array in its file."""
+        return "flow" if self.reads == "key_flow" else self.reads
 
     @property
     def needs_apex(self) -> bool:

@@ -4,8 +4,9 @@ The folder's `__init__.py` says what the network is, without loading PyTorch:
 
 - `TITLE`: its name in Table 1;
 - `REMARK`: what a reader of Table 1 must know of it, or an empty text;
-- `READS`: the array of a clip that it reads, `flow` (F - 1, 2, S, S) or `frames` (F, S, S, 3);
-- `NEEDS_APEX`: True if it selects what it reads by the apex; False if it is left out;
+- `READS`: the array of a clip that it reads, `flow` (F - 1, 2, S, S), `frames` (F, S, S, 3) or `key_flow` (2, S, S),
+  from the onset to the apex;
+- `NEEDS_APEX`: True if what it reads depends on the apex; False if it is left out;
 - `Settings`: a dataclass of its constants and training settings, with the published values as defaults. Its block in
   params.yaml is `networks.<name>`.
 
@@ -17,7 +18,7 @@ The folder's `network.py` says how it computes:
 and, where the defaults of `learning.network` do not suit it:
 
 - `objective(settings)`: the loss and the measures of its curve; by default the cross entropy and the accuracy;
-- `select(clip, row)`: what it reads of a clip's array, with NEEDS_APEX; otherwise it reads all of it;
+- `select(clip, row)`: what it reads of the frames of a clip, with NEEDS_APEX; otherwise it reads all of the array;
 - `prepare(clip, settings)`: the input tensor of what was selected; by default the same array;
 - `phases(classes, settings, seed)`: several trainings, one after the other, instead of one;
 - `record(settings, fold, source)`: what its checkpoint says about the training;

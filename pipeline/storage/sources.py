@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.storage.parts import File, prefix
@@ -23,12 +24,15 @@ class Source:
     arrays: File
     """Features, or the arrays that a network reads."""
     recordings: File | None
-    """recordings.csv, for a network that needs the apex."""
+    """recordings.csv, for a network that selects frames by the apex."""
+    apex: File | None = None
+    """apex.csv, for a method that needs the apex."""
 
 
-def manifest(arrays: File, recordings: File | None = None) -> str:
+def manifest(arrays: File, recordings: File | None = None, apex: File | None = None) -> str:
     """Return the content of a manifest."""
-    return json.dumps({"arrays": asdict(arrays), "recordings": recordings and asdict(recordings)}, indent=2) + "\n"
+    files = {"arrays": arrays, "recordings": recordings, "apex": apex}
+    return json.dumps({name: file and asdict(file) for name, file in files.items()}, indent=2) + "\n"
 
 
 def read(manifests: Mapping[str, Path]) -> list[Source]:
@@ -43,15 +47,7 @@ def read(manifests: Mapping[str, Path]) -> list[Source]:
     for database, path in manifests.items():
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
-            recordings = facts["recordings"]
-            sources.append(
-                Source(
-                    database,
-                    prefix(database, several=len(manifests) > 1),
-                    File(**facts["arrays"]),
-                    recordings and File(**recordings),
-                )
-            )
+            sources.append(_source(database, prefix(database, several=len(manifests) > 1), facts))
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise InputError(
                 f"{path}: expected the manifest of what a method reads, found something else ({error}). Delete it and "
@@ -67,12 +63,9 @@ def as_text(sources: Iterable[Source]) -> str:
 
 def parse(text: str) -> list[Source]:
     """Return the sources from `as_text`."""
-    return [
-        Source(
-            facts["database"],
-            facts["prefix"],
-            File(**facts["arrays"]),
-            facts["recordings"] and File(**facts["recordings"]),
-        )
-        for facts in json.loads(text)
-    ]
+    return [_source(facts["database"], facts["prefix"], facts) for facts in json.loads(text)]
+
+
+def _source(database: str, prefix: str, facts: Mapping[str, Any]) -> Source:
+    recordings, apex = (facts[name] and File(**facts[name]) for name in ("recordings", "apex"))
+    return Source(database, prefix, File(**facts["arrays"]), recordings, apex)

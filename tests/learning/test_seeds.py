@@ -19,3 +19,15 @@ def test_a_stream_follows_from_its_seed_and_nothing_else():
     torch.rand(7)
     assert torch.equal(torch.randperm(100, generator=seeds.generator(5)), one)
     assert not torch.equal(torch.randperm(100, generator=seeds.generator(6)), one)
+
+
+def test_dropout_draws_from_the_seed_and_leaves_the_global_generator_alone():
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    drawn = []
+    for seed in (1, 1, 2):
+        with seeds.seeded(seed, torch.device("cpu")):
+            drawn.append(torch.nn.functional.dropout(torch.ones(1000), 0.5))
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])

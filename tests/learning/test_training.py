@@ -6,13 +6,13 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from pipeline.networks.stanet.fold import stanet_objective
 from torch import Tensor, nn
 
 from pipeline.errors import InputError
 from pipeline.learning import augmentation, training
 from pipeline.learning.objective import Objective, accuracy, cross_entropy
 from pipeline.learning.training import TrainingSettings
-from pipeline.networks.stanet.fold import stanet_objective
 from pipeline.networks.stanet.network import STANet
 from pipeline.storage import resume
 from tests import pretend_gpu

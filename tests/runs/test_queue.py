@@ -18,10 +18,10 @@ import torch
 from pipeline import paths, waiting
 from pipeline.errors import InputError
 from pipeline.evaluation import loso
+from pipeline.networks.stanet import fold
 from pipeline.params import parse_params
 from pipeline.runs import queue, worker
 from pipeline.runs.queue import Job, Shared
-from pipeline.networks.stanet import fold
 from pipeline.storage import clip_store, parts
 from pipeline.storage.digests import sha256
 from tests.forked import Program

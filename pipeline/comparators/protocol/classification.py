@@ -25,11 +25,14 @@ class Folds:
     class_weight: str
     settings: Mapping[str, Any]
     subjects: Mapping[str, Sequence[str]]
+    learns: np.ndarray
+    """bool (N,): clips that may be learnt from."""
 
     def fold(self, name: str) -> pd.DataFrame:
         """Predict the test clips of a fold: columns `clip,subject,label,predicted`; InputError with the fold's name."""
         tested = (protocols.split(self.clips, self.subjects[name])["role"] == "test").to_numpy()
-        train, test = self.clips[~tested], self.clips.loc[tested, ["clip", "subject", "label"]]
+        learnt = ~tested & self.learns
+        train, test = self.clips[learnt], self.clips.loc[tested, ["clip", "subject", "label"]]
         if test.empty:
             raise InputError(
                 f"{self.name}: expected clips of {', '.join(self.subjects[name])}, the test subjects of fold {name}, "
@@ -38,7 +41,7 @@ class Folds:
         try:
             predicted = comparators.classify(
                 self.name,
-                self.features[~tested],
+                self.features[learnt],
                 train["label"].to_numpy(str),
                 train["subject"].to_numpy(str),
                 self.features[tested],
@@ -59,6 +62,7 @@ def predict(
     settings: Mapping[str, Any] | None = None,
     workers: int | None = None,
     report: Callable[[], object] = lambda: None,
+    learns: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Predictions of a method, folds side by side.
 
@@ -83,6 +87,8 @@ def predict(
         Processes at most; the cores that this one may use if it is None. How many there are changes no prediction.
     report
         Called once for every fold.
+    learns : bool (N,)
+        Clips that may be learnt from; all if it is None.
 
     Returns
     -------
@@ -94,7 +100,8 @@ def predict(
         A fold has no clips to train with or to test; for the reasons of `comparators.classify`, with the fold; or a
         worker was killed.
     """
-    work = Folds(name, features, clips, class_weight, settings or {}, folds).fold
+    learns = np.ones(len(clips), bool) if learns is None else learns
+    work = Folds(name, features, clips, class_weight, settings or {}, folds, learns).fold
     predictions = {}
     try:
         with closing(side_by_side.results(work, list(folds), workers)) as predicted:

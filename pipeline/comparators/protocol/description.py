@@ -45,7 +45,7 @@ class Task:
     @property
     def stack(self) -> str:
         """Name of the array in the file: `frames` or `flow`."""
-        return comparators.reads(self.name)
+        return "frames" if comparators.reads(self.name) == "frames" else "flow"
 
     def key(self) -> str:
         """Key of everything that a feature depends on."""
