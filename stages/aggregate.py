@@ -5,10 +5,10 @@ import json
 import click
 import pandas as pd
 
-from pipeline import networks, paths, trainings
+from pipeline import networks, paths
 from pipeline.evaluation import metrics, protocols
 from pipeline.params import Params, load_params
-from pipeline.storage import apexes, class_names, tables
+from pipeline.storage import apexes, class_names, sources, tables
 from pipeline.storage.outputs import staged
 from stages.command import stage
 
@@ -69,7 +69,8 @@ def _row(
     else:
         predictions, remark = protocols.join(tested, folds), method.remark
         if method.needs_apex:
-            found = apexes.of_study(trainings.sources_of(params, network))
+            manifests = {database: paths.inputs_of(name, network, database) for database in params.databases}
+            found = apexes.of_study(sources.read(manifests))
             remark = "; ".join(filter(None, (remark, apexes.remark(found[clip] for clip in clips["clip"]))))
     facts = {
         "title": method.title,
