@@ -88,7 +88,7 @@ class Epoch(NamedTuple):
     phase: str
     """Name of its phase."""
     number: int
-    """From 1, counted over all phases."""
+    """From 1, counted over all phases and earlier trainings of the fold."""
     measures: dict[str, float]
     """The loss and each measure, means over the training views of the epoch, by column of the curve."""
     network: nn.Module
@@ -144,6 +144,7 @@ def train_fold(
     threads: int,
     deterministic: bool = True,
     parts: Parts | None = None,
+    done: int = 0,
     on_epoch: Callable[[Epoch], object] | None = None,
 ) -> TrainedFold:
     """Train each phase for its fixed number of epochs, then predict with the network of the last one (section 4.1).
@@ -170,6 +171,8 @@ def train_fold(
     parts
         Where the state after the last finished epoch is kept; training goes on from the one found there, and ends with
         the bytes of a training that was never interrupted.
+    done
+        Number of epochs of earlier trainings, from which this one goes on counting.
     on_epoch
         Called after every epoch.
 
@@ -179,7 +182,7 @@ def train_fold(
         The training diverges: a number is no longer finite.
     """
     clips = _near(clips, device)
-    curves, done = {}, 0
+    curves = {}
     for phase in phases:
         settings, network = phase.settings, phase.network
         fix_arithmetic(threads, tf32=settings.precision == "tf32", deterministic=deterministic)
