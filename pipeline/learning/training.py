@@ -4,6 +4,7 @@ The loop is the same for every network: a caller hands in the network and its ob
 The labels of the held-out clips never get here, so no epoch, no threshold and no model can be chosen by them.
 """
 
+import inspect
 import io
 import math
 import os
@@ -22,6 +23,19 @@ from pipeline.learning.cuda_graph import Recorded
 from pipeline.learning.objective import Objective, Output, OutputT
 from pipeline.learning.seeds import generator
 from pipeline.storage.resume import Parts
+
+
+class _Adam(torch.optim.Adam):
+    """PyTorch's Adam, without its guards against being compiled: only the network is.
+
+    The first call of a guarded method loads the compiler (`torch._dynamo`), more than a second in every fold.
+    """
+
+    add_param_group = inspect.unwrap(torch.optim.Adam.add_param_group)
+    load_state_dict = inspect.unwrap(torch.optim.Adam.load_state_dict)
+    state_dict = inspect.unwrap(torch.optim.Adam.state_dict)
+    step = torch.no_grad()(inspect.unwrap(torch.optim.Adam.step))
+    zero_grad = inspect.unwrap(torch.optim.Adam.zero_grad)
 
 
 @dataclass(frozen=True)
@@ -72,7 +86,8 @@ def fix_arithmetic(threads: int, *, tf32: bool = False, deterministic: bool = Tr
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS when it starts
     torch.set_num_threads(threads)
     # A warning, no error, where an operator does not promise to be deterministic: PyTorch names none of the network's.
-    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    # This tells PyTorch alone; `torch.use_deterministic_algorithms` loads the compiler to tell it as well.
+    torch.set_deterministic_debug_mode("warn" if deterministic else "default")
     # That also fills every new tensor, to show reads of unwritten memory: a third of the time of a step on a CPU.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property of the module
     torch.backends.cuda.matmul.allow_tf32 = tf32
@@ -184,7 +199,7 @@ def fit(
     train, labels = train.to(clips.device), labels.to(device)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's stub
     on_gpu = device.type == "cuda"
-    optimiser = torch.optim.Adam(
+    optimiser = _Adam(
         network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True, capturable=on_gpu
     )
     stream = generator(seed)
@@ -263,6 +278,7 @@ def _compiled(network: nn.Module) -> Callable[[Tensor], Any]:
     fold was trained first, or where it was interrupted.
     """
     torch.compiler.reset()
+    torch.use_deterministic_algorithms(torch.are_deterministic_algorithms_enabled(), warn_only=True)  # of the compiler
     return torch.compile(network, dynamic=False)
 
 
