@@ -46,9 +46,8 @@ def decompose(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             _shrink_singular_values(rest, 1 / penalty, out=low_rank)
             np.subtract(matrix, low_rank, out=rest)
             np.add(rest, scaled, out=sparse)
-            sparse -= np.clip(
-                sparse, -weight / penalty, weight / penalty, out=scaled
-            )  # sign(x) max(|x| - threshold, 0)
+            # sign(x) · max(|x| - λ / μ, 0)
+            sparse -= np.clip(sparse, -weight / penalty, weight / penalty, out=scaled)
             rest -= sparse
             if np.linalg.norm(rest) <= TOLERANCE * size:
                 break
