@@ -447,9 +447,12 @@ def test_a_training_that_compiles_loads_the_compiler(tmp_path):
 
 
 @pytest.mark.parametrize("deterministic", [True, False])
-def test_the_compiler_computes_as_deterministically_as_the_rest(deterministic):
+@pytest.mark.filterwarnings("ignore")  # loading the compiler makes warnings
+def test_the_compiler_computes_as_deterministically_as_the_rest(monkeypatch, deterministic):
     from torch._inductor import config
 
+    monkeypatch.setattr(torch, "compile", lambda network, **_: network)  # which takes seconds to begin
+    monkeypatch.setattr(config, "deterministic", not deterministic)
     training.fix_arithmetic(1, deterministic=deterministic)
     training._compiled(nn.Linear(1, 1))
     assert config.deterministic == torch.are_deterministic_algorithms_enabled() == deterministic
