@@ -4,6 +4,7 @@ A caller hands in the phases of the training, each a network with its objective 
 The labels of the test clips never get here, so no epoch, no threshold and no model can be chosen by them.
 """
 
+import inspect
 import io
 import math
 import os
@@ -23,6 +24,17 @@ from pipeline.learning.objective import Objective, Output, OutputT
 from pipeline.learning.seeds import derived_seed, generator
 from pipeline.learning.settings import Augmented
 from pipeline.storage.resume import Parts
+
+
+def _unguarded(optimiser: type[torch.optim.Optimizer]) -> Any:
+    """One of PyTorch's optimisers without its guards against being compiled: only the network is.
+
+    The first call of a guarded method loads the compiler (`torch._dynamo`), more than a second in every fold.
+    """
+    guarded = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
+    plain = {name: inspect.unwrap(getattr(optimiser, name)) for name in guarded}
+    step = torch.no_grad()(inspect.unwrap(optimiser.step))
+    return type(optimiser.__name__, (optimiser,), plain | {"step": step})
 
 
 @dataclass(frozen=True)
@@ -124,7 +136,8 @@ def fix_arithmetic(threads: int, *, tf32: bool = False, deterministic: bool = Tr
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS when it starts
     torch.set_num_threads(threads)
     # A warning, no error, where an operator does not promise to be deterministic: PyTorch names none of the network's.
-    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    # This tells PyTorch alone; `torch.use_deterministic_algorithms` loads the compiler to tell it as well.
+    torch.set_deterministic_debug_mode("warn" if deterministic else "default")
     # That also fills every new tensor, to show reads of unwritten memory: a third of the time of a step on a CPU.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property of the module
     torch.backends.cuda.matmul.allow_tf32 = tf32
@@ -314,13 +327,14 @@ def _showing(
 
 
 def _optimiser(network: nn.Module, settings: TrainingSettings, on_gpu: bool) -> torch.optim.Optimizer:
+    common = {"lr": settings.lr, "weight_decay": settings.weight_decay, "fused": True}
     if settings.momentum is not None:
-        return torch.optim.SGD(
-            network.parameters(), settings.lr, settings.momentum, weight_decay=settings.weight_decay, fused=True
-        )
-    return torch.optim.Adam(
-        network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True, capturable=on_gpu
-    )
+        own = {"momentum": settings.momentum}
+        optimiser = _unguarded(torch.optim.SGD)(network.parameters(), **common, **own)
+    else:
+        optimiser = _unguarded(torch.optim.Adam)(network.parameters(), **common, capturable=on_gpu)
+    assert isinstance(optimiser, torch.optim.Optimizer)
+    return optimiser
 
 
 @torch.no_grad()
@@ -381,6 +395,7 @@ def _compiled(network: nn.Module) -> Callable[[Tensor], Any]:
     fold was trained first, or where it was interrupted.
     """
     torch.compiler.reset()
+    torch.use_deterministic_algorithms(torch.are_deterministic_algorithms_enabled(), warn_only=True)  # of the compiler
     return torch.compile(network, dynamic=False)
 
 

@@ -1,5 +1,8 @@
 """One fold: it learns, it is reproducible, and it cannot see what it is tested on."""
 
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -533,3 +536,77 @@ def test_a_compiled_stanet_predicts_what_a_plain_one_does():
     one_size = {"epochs": 1, "batch_size": 6}  # each size of batch is compiled by itself
     compiled, plain = (train(*data, compile=compile_first, **one_size) for compile_first in (True, False))
     np.testing.assert_allclose(compiled.probabilities, plain.probabilities, atol=1e-3)
+
+
+TRAIN_TWICE = """
+import sys
+from pathlib import Path
+import stages.train
+from pipeline.learning import training
+from tests.learning import test_training as tests
+
+training.fix_arithmetic(1)
+data = *tests.clips(6), tests.clips(3, seed=1)[0]
+try:
+    tests.train(*data, parts=tests.parts_of(Path(sys.argv[1])), progress=tests.interrupt_after(1))
+except tests.Interrupted:
+    tests.train(*data, parts=tests.parts_of(Path(sys.argv[1])))
+print("torch._dynamo" in sys.modules)
+if sys.argv[2:]:
+    tests.train_pooled(compile=True)
+    print("torch._dynamo" in sys.modules)
+"""
+
+
+def compiler_loaded(tmp_path, *arguments):
+    """What a new interpreter says of PyTorch's compiler after a training that was interrupted and resumed."""
+    command = [sys.executable, "-c", TRAIN_TWICE, str(tmp_path), *arguments]
+    run = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.split()
+
+
+def test_a_training_does_not_load_the_compiler(tmp_path):
+    assert compiler_loaded(tmp_path) == ["False"]
+
+
+@pytest.mark.whole_run
+def test_a_training_that_compiles_loads_the_compiler(tmp_path):
+    assert compiler_loaded(tmp_path, "compile") == ["False", "True"]
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+@pytest.mark.filterwarnings("ignore")  # loading the compiler makes warnings
+def test_the_compiler_computes_as_deterministically_as_the_rest(monkeypatch, deterministic):
+    from torch._inductor import config
+
+    monkeypatch.setattr(torch, "compile", lambda network, **_: network)  # which takes seconds to begin
+    monkeypatch.setattr(config, "deterministic", not deterministic)
+    training.fix_arithmetic(1, deterministic=deterministic)
+    training._compiled(nn.Linear(1, 1))
+    assert config.deterministic == torch.are_deterministic_algorithms_enabled() == deterministic
+
+
+@pytest.mark.parametrize(("kind", "values"), [(torch.optim.Adam, 3), (torch.optim.SGD, 1)])
+def test_the_optimiser_takes_the_steps_of_pytorchs_own(kind, values):
+    momentum = {"momentum": 0.9} if kind is torch.optim.SGD else {}
+
+    def trained(kind):
+        layer = nn.Linear(3, 2)
+        with torch.no_grad():
+            layer.weight.copy_(torch.arange(6.0).reshape(2, 3))
+            layer.bias.zero_()
+        optimiser = kind(layer.parameters(), lr=0.1, weight_decay=0.01, fused=True, **momentum)
+        for _ in range(3):
+            optimiser.zero_grad()
+            layer(torch.ones(1, 3)).square().sum().backward()
+            optimiser.step()
+        again = kind(layer.parameters(), lr=0.5, fused=True, **momentum)
+        again.load_state_dict(optimiser.state_dict())
+        layer(torch.ones(1, 3)).square().sum().backward()
+        again.step()
+        return [*layer.parameters(), *(value for state in again.state.values() for value in state.values())]
+
+    ours, theirs = trained(training._unguarded(kind)), trained(kind)
+    assert len(ours) == 2 + 2 * values
+    assert all(torch.equal(mine, other) for mine, other in zip(ours, theirs, strict=True))

@@ -30,12 +30,16 @@ NO_CHOICE = pd.DataFrame(columns=["lambda", "epochs", "score", "chosen"])
 
 
 def params(dataset="synthetic", database=None, **changes):
-    """The committed parameters for a database, with other values, section by section; `database` is for its own."""
+    """The committed parameters for a dataset of one database, with other values, section by section.
+
+    `database` is for the database's own section.
+    """
     adapter = TypeAdapter(Params)
     document = adapter.dump_python(load_params(ROOT / "params.yaml"), mode="json", by_alias=True)
     section = document["databases"].pop("synthetic")
-    raw = section["raw"] if dataset == "synthetic" else f"/recordings/{dataset}"
-    document |= {"dataset": dataset, "databases": {dataset: section | {"raw": raw} | (database or {})}}
+    name = dataset.split("-")[0]  # of synthetic-2-fold: synthetic
+    raw = section["raw"] if name == "synthetic" else f"/recordings/{name}"
+    document |= {"dataset": dataset, "databases": {name: section | {"raw": raw} | (database or {})}}
     merge(document, changes)
     return adapter.validate_json(json.dumps(document))
 
