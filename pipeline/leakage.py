@@ -103,12 +103,17 @@ def run(network: str = networks.STANET, report: Report = lambda fold, epoch, epo
     classes = class_names.read(paths.classes(name))
     splits = {fold: tables.read(paths.split(name, fold)) for fold in params.trained_folds}
     folds = {fold: trainings.training(params, network, fold, classes, split) for fold, split in splits.items()}
+    if any(training.fold.selection for training in folds.values()):
+        raise InputError(
+            f"{paths.PARAMS}: leakage: expected a fixed number of epochs, found `selection`, which chooses it inside "
+            "each fold. Empty selection.epochs and selection.lambda."
+        )
     first = next(iter(folds.values()))
     read = inputs.read(
         first.network, first.settings, trainings.sources_of(params, network), list(first.fold.split["clip"])
     )
     device = resolve_device(params.runtime.device)
-    epochs = fold.epochs(first.network, first.settings, len(classes))
+    epochs = fold.epochs(first.network, first.settings)
     key = resume.key(
         {name: fold.key(*training, read, device) for name, training in folds.items()}, [Path(inspect.getfile(run))]
     )

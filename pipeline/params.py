@@ -40,6 +40,9 @@ from pipeline.learning.settings import (
 from pipeline.networks import stanet
 from pipeline.paths import SYNTHETIC
 
+if TYPE_CHECKING:
+    from pipeline.learning.selection import Selection as Choosing
+
 
 def _one_of(names: Iterable[str]) -> AfterValidator:
     allowed = sorted(names)
@@ -169,6 +172,16 @@ class Train:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Selection:
+    """Candidates of which each fold chooses by an inner k-fold of its training subjects; empty lists choose nothing."""
+
+    epochs: Annotated[tuple[Epochs, ...], AfterValidator(_distinct)]
+    lambda_: Annotated[tuple[NotNegative, ...], AfterValidator(_distinct), Field(alias="lambda")]
+    folds: Annotated[int, Field(ge=2, le=100)]
+    score: Literal["uf1", "accuracy"]
+
+
+@dataclass(frozen=True, config=STRICT)
 class _Comparators:
     """Settings of the other methods of Table 1: those that all share."""
 
@@ -247,6 +260,7 @@ class Params:
     flow: Flow
     model: Model
     train: Train
+    selection: Selection
     comparators: Comparators
     networks: Networks
     report: Report
@@ -358,6 +372,23 @@ class Params:
     def trained_folds(self) -> tuple[str, ...]:
         """Folds that are trained and scored, in the order of `folds`."""
         return tuple(name for name in self.folds if self.held_out == "all" or name in self.held_out)
+
+    @property
+    def selection_among(self) -> "Choosing | None":
+        """What each fold of STANet chooses among; None where nothing is chosen."""
+        if not self.selection.epochs and not self.selection.lambda_:
+            return None
+        from pipeline.learning.selection import Selection as Choosing  # loads PyTorch
+
+        base = self.network_settings(networks.STANET)
+        return Choosing(
+            candidates=tuple(
+                (value, dataclasses.replace(base, lambda_=value)) for value in self.selection.lambda_ or (self.lambda_,)
+            ),
+            epochs=tuple(sorted(self.selection.epochs or (self.train.epochs,))),
+            folds=self.selection.folds,
+            score=self.selection.score,
+        )
 
     def network_settings(self, name: str) -> Any:
         """Return the settings of a network: its block in `networks`; of STANet `lambda`, `model` and `train`."""

@@ -163,6 +163,11 @@ def curve(dataset: str, fold: str, network: str = STANET) -> Path:
     return results(dataset) / ("" if network == STANET else network) / "curves" / f"{fold}.csv"
 
 
+def choices(dataset: str, fold: str) -> Path:
+    """Settings that were chosen inside a fold of STANet; no rows where nothing is chosen."""
+    return results(dataset) / "choices" / f"{fold}.csv"
+
+
 def predictions(dataset: str) -> Path:
     """Predictions of all folds."""
     return results(dataset) / "predictions.csv"

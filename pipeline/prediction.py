@@ -18,6 +18,7 @@ from pipeline.frames import face_crop, frame_files, head_motion
 from pipeline.frames.recording import Recording
 from pipeline.frames.video_file import VideoFile
 from pipeline.learning import training
+from pipeline.learning.checkpoint import Checkpoint
 from pipeline.networks.stanet import introspection, trained
 from pipeline.networks.stanet.introspection import Attention
 from pipeline.networks.stanet.trained import TrainedSTANet
@@ -273,7 +274,7 @@ def _networks(clip: Clip, model: Path | None, params: Params) -> list[TrainedSTA
     first = networks[0]
     for network in networks:
         for fact in ("classes", "frames", "size", "params"):
-            if getattr(network.checkpoint, fact) != getattr(first.checkpoint, fact):
+            if _alike(network.checkpoint, fact) != _alike(first.checkpoint, fact):
                 raise InputError(
                     f"expected networks that were trained alike, found other {fact} in {network.path} than in "
                     f"{first.path}. Run `dvc repro`, which trains what is out of date."
@@ -287,6 +288,14 @@ def _networks(clip: Clip, model: Path | None, params: Params) -> list[TrainedSTA
             "Use a model of the active dataset, or activate the model's: python -m pipeline use."
         )
     return networks
+
+
+def _alike(checkpoint: Checkpoint, fact: str) -> Any:
+    """What must be the same in all networks: of the parameters, all that a fold did not choose by itself."""
+    params = checkpoint.params
+    if fact != "params" or "selection" not in params or not isinstance(params.get("train"), dict):
+        return getattr(checkpoint, fact)
+    return params | {"lambda": None, "train": params["train"] | {"epochs": None}}
 
 
 def _folds(clip: Clip, params: Params) -> Sequence[str]:

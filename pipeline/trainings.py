@@ -34,6 +34,7 @@ def training(params: Params, network: str, fold: str, classes: list[str], split:
             seed=params.seed,
             threads=params.train.threads,
             deterministic=params.train.deterministic,
+            selection=params.selection_among if network == networks.STANET else None,
         ),
     )
 
@@ -61,13 +62,10 @@ def stage_of(dataset: str, network: str, fold: str) -> str:
     return f"train_network@{dataset}-{network}-{fold}"
 
 
-def outputs(dataset: str, network: str, fold: str) -> tuple[Path, Path, Path]:
-    """Return the files of a training: the model, the predictions, the curve."""
-    return (
-        paths.model(dataset, fold, network),
-        paths.fold(dataset, fold, network),
-        paths.curve(dataset, fold, network),
-    )
+def outputs(dataset: str, network: str, fold: str) -> list[Path]:
+    """Return the files of a training: the model, the predictions, the curve, and of STANet the choices."""
+    files = [path(dataset, fold, network) for path in (paths.model, paths.fold, paths.curve)]
+    return [*files, paths.choices(dataset, fold)] if network == networks.STANET else files
 
 
 def resume_folder(study: str, network: str, fold: str) -> Path:

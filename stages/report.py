@@ -31,6 +31,7 @@ def main() -> None:
         parts=parts.read(paths.manifests(name, params.databases)),
         networks={fold: paths.model(name, fold) for fold in params.trained_folds},
         curves={fold: paths.curve(name, fold) for fold in params.trained_folds},
+        choices={fold: paths.choices(name, fold) for fold in params.trained_folds},
         folds=paths.folds(name),
         predictions=paths.predictions(name),
         metrics=paths.metrics(name),

@@ -29,17 +29,21 @@ def main(network: str, name: str) -> None:
         found = trainings.sources_of(params, network)
         read = inputs.read(training.network, training.settings, found, list(split["clip"]))
         _say_what_is_known(training, read)
+        if chosen := training.fold.selection:
+            click.echo(
+                f"train: {name}: {chosen.trainings} inner trainings of {chosen.largest} epochs choose the settings"
+            )
     device = resolve_device(params.runtime.device)
     with (
         resume.resumable(trainings.resume_folder(dataset, network, name), fold.key(*training, read, device)) as kept,
         staged(paths.partial("train", network, dataset, name), *trainings.outputs(dataset, network, name)) as drafts,
     ):
         what = f"{training.network.title} without {name}"
-        epochs = fold.epochs(training.network, training.settings, len(training.fold.classes))
+        epochs = fold.epochs(training.network, training.settings, training.fold.selection)
         say_what_was_kept("train", what, kept, epochs)
         with counter(params, what, "epoch", epochs, max(kept.finished, default=0)) as bar:
             files = fold.run(*training, read, device, kept, lambda epoch: bar.update())
-        for draft, content in zip(drafts, files, strict=True):
+        for draft, content in zip(drafts, files[: len(drafts)], strict=True):
             draft.write_bytes(content)
 
 

@@ -14,11 +14,22 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from pipeline.learning import augmentation, checkpoint, cuda_graph, initialisation, memory, objective, seeds, training
+from pipeline.learning import (
+    augmentation,
+    checkpoint,
+    cuda_graph,
+    initialisation,
+    memory,
+    objective,
+    seeds,
+    selection,
+    training,
+)
 from pipeline.learning.checkpoint import Checkpoint
 from pipeline.learning.inputs import Inputs
 from pipeline.learning.network import Network
 from pipeline.learning.predictions import predictions
+from pipeline.learning.selection import Selection
 from pipeline.learning.training import Epoch
 from pipeline.storage import clip_store, resume
 
@@ -39,6 +50,8 @@ class Fold:
     """CPU threads."""
     deterministic: bool
     """Only operators that give equal bytes in every run; a CPU has no others."""
+    selection: Selection | None = None
+    """Settings that are chosen by an inner k-fold; None: nothing is chosen."""
 
     def rows(self, role: str) -> pd.DataFrame:
         """Return the clips with a role, `train` or `test`: columns `clip,subject,label`."""
@@ -46,11 +59,13 @@ class Fold:
 
 
 class Files(NamedTuple):
-    """Content of the three files of a fold."""
+    """Content of the files of a fold."""
 
     model: bytes
     predictions: bytes
     curve: bytes
+    choices: bytes
+    """What was chosen inside the fold; no rows where nothing is chosen."""
 
 
 def key(network: Network, settings: Any, fold: Fold, inputs: Inputs, device: torch.device) -> str:
@@ -61,6 +76,7 @@ def key(network: Network, settings: Any, fold: Fold, inputs: Inputs, device: tor
         "threads": fold.threads,
         "deterministic": fold.deterministic,
         "seed": seeds.fold_seed(fold.seed, fold.dataset, fold.name),
+        "selection": fold.selection and fold.selection.facts(),
         "classes": fold.classes,
         "split": fold.split.to_csv(index=False),
         "inputs": inputs.sha256,
@@ -70,13 +86,15 @@ def key(network: Network, settings: Any, fold: Fold, inputs: Inputs, device: tor
         if device.type == "cuda"
         else torch.backends.cpu.get_cpu_capability(),
     }
-    code = (augmentation, cuda_graph, initialisation, objective, resume, run, seeds, training)
+    code = (augmentation, cuda_graph, initialisation, objective, resume, run, seeds, selection, training)
     return resume.key(facts, [*(Path(inspect.getfile(part)) for part in code), *network.code()])
 
 
-def epochs(network: Network, settings: Any, classes: int) -> int:
-    """Return the number of epochs of all phases of a training."""
-    return sum(phase.settings.epochs for phase in network.phases(classes, settings, 0))
+def epochs(network: Network, settings: Any, selection: Selection | None = None) -> int:
+    """Return the largest number of epochs of a fold: of all phases, and of the trainings that choose settings."""
+    if selection:
+        return (selection.trainings + 1) * selection.largest
+    return sum(phase.settings.epochs for phase in network.phases(2, settings, 0))
 
 
 def why_no_row(network: Network, fold: Fold, inputs: Inputs) -> str | None:
@@ -129,19 +147,36 @@ def run(
     """
     train, test = fold.rows("train"), fold.rows("test")
     seed = network.seed(seeds.fold_seed(fold.seed, fold.dataset, fold.name))
-    phases = network.phases(len(fold.classes), settings, seed)
+    choices, done = pd.DataFrame(columns=list(selection.COLUMNS)), 0
     if fold.split.empty or why_no_row(network, fold, inputs):
+        phases = network.phases(len(fold.classes), settings, seed)
         curves = {phase.name: pd.DataFrame(columns=list(phase.objective.columns)) for phase in phases}
         return Files(
             checkpoint.unwanted(fold.classes),
             _csv(predictions(test[:0], np.empty((0, len(fold.classes))), fold.classes)),
             _csv(training.joined(curves)),
+            _csv(choices),
         )
     memory.keep_freed_memory()
     if network.needs_apex:
         train = train[train["clip"].isin(inputs.with_apex)]
+    if fold.selection:
+        settings, choices = selection.choose(
+            network,
+            fold.selection,
+            train,
+            fold.classes,
+            inputs,
+            seed=seed,
+            device=device,
+            threads=fold.threads,
+            deterministic=fold.deterministic,
+            parts=parts,
+            on_epoch=on_epoch,
+        )
+        done = fold.selection.trainings * fold.selection.largest
     trained = training.train_fold(
-        phases,
+        network.phases(len(fold.classes), settings, seed),
         inputs.arrays,
         torch.tensor(clip_store.rows_of(list(train["clip"]), inputs.clips)),
         torch.tensor([fold.classes.index(label) for label in train["label"]]),
@@ -151,6 +186,7 @@ def run(
         threads=fold.threads,
         deterministic=fold.deterministic,
         parts=parts,
+        done=done,
         on_epoch=on_epoch,
     )
     subjects = sorted(set(test["subject"]))
@@ -158,14 +194,20 @@ def run(
         dataset=fold.dataset,
         held_out=subjects[0] if len(subjects) == 1 else subjects,
         classes=fold.classes,
-        params=network.record(settings, fold, inputs.source),
+        params=network.record(settings, fold, inputs.source)
+        | ({"selection": fold.selection.facts()} if fold.selection else {}),
         frames=inputs.frames,
         size=inputs.size,
         versions=checkpoint.versions(),
         device=device.type,
         state_dict=trained.state,
     )
-    return Files(made.to_bytes(), _csv(predictions(test, trained.probabilities, fold.classes)), _csv(trained.curve))
+    return Files(
+        made.to_bytes(),
+        _csv(predictions(test, trained.probabilities, fold.classes)),
+        _csv(trained.curve),
+        _csv(choices),
+    )
 
 
 def fit_predict(

@@ -4,6 +4,7 @@ A caller hands in the phases of the training, each a network with its objective 
 The labels of the test clips never get here, so no epoch, no threshold and no model can be chosen by them.
 """
 
+import inspect
 import io
 import math
 import os
@@ -23,6 +24,17 @@ from pipeline.learning.objective import Objective, Output, OutputT
 from pipeline.learning.seeds import derived_seed, generator, seeded
 from pipeline.learning.settings import Augmented
 from pipeline.storage.resume import Parts
+
+
+def _unguarded(optimiser: type[torch.optim.Optimizer]) -> Any:
+    """One of PyTorch's optimisers without its guards against being compiled: only the network is.
+
+    The first call of a guarded method loads the compiler (`torch._dynamo`), more than a second in every fold.
+    """
+    guarded = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
+    plain = {name: inspect.unwrap(getattr(optimiser, name)) for name in guarded}
+    step = torch.no_grad()(inspect.unwrap(optimiser.step))
+    return type(optimiser.__name__, (optimiser,), plain | {"step": step})
 
 
 @dataclass(frozen=True)
@@ -88,7 +100,7 @@ class Epoch(NamedTuple):
     phase: str
     """Name of its phase."""
     number: int
-    """From 1, counted over all phases."""
+    """From 1, counted over all phases and earlier trainings of the fold."""
     measures: dict[str, float]
     """The loss and each measure, means over the training views of the epoch, by column of the curve."""
     network: nn.Module
@@ -124,7 +136,8 @@ def fix_arithmetic(threads: int, *, tf32: bool = False, deterministic: bool = Tr
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS when it starts
     torch.set_num_threads(threads)
     # A warning, no error, where an operator does not promise to be deterministic: PyTorch names none of the network's.
-    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    # This tells PyTorch alone; `torch.use_deterministic_algorithms` loads the compiler to tell it as well.
+    torch.set_deterministic_debug_mode("warn" if deterministic else "default")
     # That also fills every new tensor, to show reads of unwritten memory: a third of the time of a step on a CPU.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property of the module
     torch.backends.cuda.matmul.allow_tf32 = tf32
@@ -144,6 +157,7 @@ def train_fold(
     threads: int,
     deterministic: bool = True,
     parts: Parts | None = None,
+    done: int = 0,
     on_epoch: Callable[[Epoch], object] | None = None,
 ) -> TrainedFold:
     """Train each phase for its fixed number of epochs, then predict with the network of the last one (section 4.1).
@@ -170,6 +184,8 @@ def train_fold(
     parts
         Where the state after the last finished epoch is kept; training goes on from the one found there, and ends with
         the bytes of a training that was never interrupted.
+    done
+        Number of epochs of earlier trainings, from which this one goes on counting.
     on_epoch
         Called after every epoch.
 
@@ -179,7 +195,7 @@ def train_fold(
         The training diverges: a number is no longer finite.
     """
     clips = _near(clips, device)
-    curves, done = {}, 0
+    curves = {}
     for phase in phases:
         settings, network = phase.settings, phase.network
         fix_arithmetic(threads, tf32=settings.precision == "tf32", deterministic=deterministic)
@@ -312,13 +328,14 @@ def _showing(
 
 
 def _optimiser(network: nn.Module, settings: TrainingSettings, on_gpu: bool) -> torch.optim.Optimizer:
+    common = {"lr": settings.lr, "weight_decay": settings.weight_decay, "fused": True}
     if settings.momentum is not None:
-        return torch.optim.SGD(
-            network.parameters(), settings.lr, settings.momentum, weight_decay=settings.weight_decay, fused=True
-        )
-    return torch.optim.Adam(
-        network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True, capturable=on_gpu
-    )
+        own = {"momentum": settings.momentum}
+        optimiser = _unguarded(torch.optim.SGD)(network.parameters(), **common, **own)
+    else:
+        optimiser = _unguarded(torch.optim.Adam)(network.parameters(), **common, capturable=on_gpu)
+    assert isinstance(optimiser, torch.optim.Optimizer)
+    return optimiser
 
 
 @torch.no_grad()
@@ -379,6 +396,7 @@ def _compiled(network: nn.Module) -> Callable[[Tensor], Any]:
     fold was trained first, or where it was interrupted.
     """
     torch.compiler.reset()
+    torch.use_deterministic_algorithms(torch.are_deterministic_algorithms_enabled(), warn_only=True)  # of the compiler
     return torch.compile(network, dynamic=False)
 
 

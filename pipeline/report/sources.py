@@ -45,6 +45,8 @@ class Sources:
     """The network of each fold, by its name."""
     curves: Mapping[str, Path]
     """The training curve of each fold, by its name."""
+    choices: Mapping[str, Path]
+    """What each fold has chosen by itself, by its name."""
     folds: Path
     """The test subjects of each fold."""
     predictions: Path
@@ -120,6 +122,7 @@ def open_study(params: Params, sources: Sources, bar: Bar = iter, deviations: Se
             per_part=tables.read(sources.per_part, numbers=_PER_PART),
             deviations=deviations,
             curves={name: tables.read(path, numbers=_CURVE) for name, path in sources.curves.items()},
+            choices=_choices(sources.choices),
             table1=table1,
             others={method: tables.read(path) for method, path in sources.others.items()},
             attention=look(predictions, networks, flow, params.train.augmentation.crop, bar),
@@ -136,6 +139,16 @@ def open_study(params: Params, sources: Sources, bar: Bar = iter, deviations: Se
                 hashes=sources.hashes(),
             ),
         )
+
+
+def _choices(files: Mapping[str, Path]) -> pd.DataFrame:
+    """The chosen row of every fold, with its name; no rows where nothing is chosen."""
+    tables_of = {
+        name: tables.read(path, numbers=("lambda", "epochs", "score"), columns=("chosen",))
+        for name, path in files.items()
+    }
+    chosen = [table[table["chosen"] == "True"].assign(fold=name) for name, table in tables_of.items()]
+    return pd.concat(chosen, ignore_index=True)
 
 
 def _metrics(path: Path) -> dict[str, float]:

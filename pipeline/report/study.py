@@ -34,6 +34,8 @@ class Study:
     """How the clips of megc2019 differ from the official list, a sentence for each."""
     curves: Mapping[str, pd.DataFrame]
     """Training curve of each fold, by its name."""
+    choices: pd.DataFrame
+    """What each fold has chosen: columns `lambda,epochs,score,chosen,fold`; no rows where nothing is chosen."""
     table1: pd.DataFrame
     """All methods and what was published of them, as `compare` writes it; the first row is this study's network."""
     others: Mapping[str, pd.DataFrame]

@@ -181,7 +181,8 @@ def default_workers(params: Params, device: torch.device) -> int:
 
 def _epochs(params: Params, network: str) -> int:
     """Epochs of one fold."""
-    return fold.epochs(networks.network(network), params.network_settings(network), 2)
+    selection = params.selection_among if network == networks.STANET else None
+    return fold.epochs(networks.network(network), params.network_settings(network), selection)
 
 
 class _Progress:
@@ -263,10 +264,10 @@ def _shared(recipes: dict[Job, Recipe]) -> Shared:
     return Shared(Path.cwd(), worker.environment(["pipeline/runs/worker.py"]) | modules)
 
 
-def _keep(params: Params, job: Job, recipe: Recipe, files: tuple[bytes, bytes, bytes]) -> None:
+def _keep(params: Params, job: Job, recipe: Recipe, files: Sequence[bytes]) -> None:
     targets = trainings.outputs(params.dataset, job.network, job.fold)
     try:
-        run_cache.keep(recipe, dict(zip(targets, files, strict=True)))
+        run_cache.keep(recipe, dict(zip(targets, files[: len(targets)], strict=True)))
     except OSError as error:
         if error.errno in NO_ROOM:
             raise InputError(

@@ -124,8 +124,8 @@ async def _greet(address: str) -> None:
 
 def results(
     client: Client, jobs: Sequence[Job], shared: Shared, watch: Callable[[str, int], None]
-) -> Generator[tuple[Job, tuple[bytes, bytes, bytes] | Exception]]:
-    """Train all jobs; each comes back with the content of its three files, or with the error that ended it.
+) -> Generator[tuple[Job, tuple[bytes, ...] | Exception]]:
+    """Train all jobs; each comes back with the content of its files, or with the error that ended it.
 
     A job whose worker dies runs again on another one. Closing the iterator early cancels what is not finished.
 
@@ -216,14 +216,13 @@ def _send(client: Client, shared: Shared, file: File, name: str) -> None:
         raise InputError(f"a worker cannot keep {file.path}, which was sent to it: {error}") from error
 
 
-def _task() -> Callable[..., tuple[bytes, bytes, bytes]]:
+def _task() -> Callable[..., tuple[bytes, ...]]:
     """`worker.train_fold`, in a function that is sent as code: only the workers must be able to import it."""
 
-    def train_there(*arguments: Any) -> tuple[bytes, bytes, bytes]:
+    def train_there(*arguments: Any) -> tuple[bytes, ...]:
         from pipeline.runs import worker
 
-        model, predictions, curve = worker.train_fold(*arguments)
-        return model, predictions, curve
+        return tuple(worker.train_fold(*arguments))
 
     return train_there
 

@@ -11,8 +11,8 @@ from torch import nn
 
 from pipeline import networks
 from pipeline.errors import InputError
-from pipeline.networks.rcn_a.network import activation_map
-from pipeline.networks.ststnet.network import FILTERS
+from pipeline.networks.rcn_a.method import activation_map
+from pipeline.networks.ststnet.method import FILTERS
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("dual_inception", "off_apexnet", "rcn_a", "ststnet")

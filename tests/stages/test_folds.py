@@ -167,9 +167,9 @@ def test_all_variants_are_one_queue_and_their_experiments_train_nothing(workspac
 
 def test_a_fold_that_fails_is_reported_and_does_not_stop_the_others(unfinished):
     unfinished.edit(
-        "    training.fix_arithmetic(",
-        '    if subject == "sub02":\n        raise RuntimeError("broken on purpose")\n    training.fix_arithmetic(',
-        "pipeline/networks/stanet/fold.py",
+        "    memory.keep_freed_memory()\n",
+        '    if fold.name == "sub02":\n        raise RuntimeError("broken on purpose")\n    memory.keep_freed_memory()\n',
+        "pipeline/learning/fold.py",
     )
     output = unfinished.pipeline(*FOLDS, fails=True)
     assert "sub02 failed:\nTraceback" in output and "RuntimeError: broken on purpose" in output

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from pipeline.networks.cnn_lstm.fold import Kept, Pictures
 
+from pipeline.networks.cnn_lstm import fold
+from pipeline.networks.cnn_lstm.fold import Kept, Pictures
 from pipeline.errors import InputError
 from pipeline.evaluation import loso
 from pipeline.learning.checkpoint import Checkpoint
-from pipeline.networks.cnn_lstm import fold
 from pipeline.params import load_params
 from pipeline.storage import clip_store, resume
 from pipeline.storage.digests import sha256
