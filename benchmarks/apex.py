@@ -19,13 +19,13 @@ from pipeline.params import load_params
 from pipeline.synthetic.generator import write_tree
 
 
-def errors(folder: Path, clips: int, size: int, fit: str) -> tuple[list[int], list[int], list[int]]:
-    """Return errors in frames of the estimate and of the middle, and the number of frames, of the first clips."""
+def errors(folder: Path, size: int, fit: str) -> tuple[list[int], list[int], list[int]]:
+    """Return errors in frames of the estimate and of the middle, and the number of frames, of each clip."""
     estimator = Estimator(Path(), "cpu")
     estimate, middle, lengths = [], [], []
     with h5py.File(paths.truth(folder)) as truth:
         names = [f"{subject}/{name}" for subject, episodes in truth.items() for name in episodes]
-        for name in names[:: max(1, len(names) // clips)][:clips]:
+        for name in names:
             true = int(truth[name]["profile"][()].sum(axis=1).argmax())
             numbers = list(frame_files.numbered(folder / "Cropped" / name))
             recording = Recording(folder / "Cropped" / name, numbers[0], numbers[-1])
@@ -37,7 +37,7 @@ def errors(folder: Path, clips: int, size: int, fit: str) -> tuple[list[int], li
 
 @click.command()
 @click.option("--seed", "seeds", multiple=True, type=int, default=(1, 2, 3, 4, 5), show_default=True)
-@click.option("--clips", default=12, show_default=True, help="Of each seed, from all subjects.")
+@click.option("--clips", default=12, show_default=True, help="Of each seed; at least the subjects of the study.")
 def main(seeds: tuple[int, ...], clips: int) -> None:
     """Print mean and largest absolute errors in frames, and shares of clips within 1 and 3 frames."""
     params = load_params(paths.PARAMS)
@@ -47,9 +47,9 @@ def main(seeds: tuple[int, ...], clips: int) -> None:
     for seed in seeds:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
-            for _ in write_tree(folder, **vars(params.synthesize) | {"seed": seed, "layout": "casme2"}):
+            for _ in write_tree(folder, **vars(params.synthesize) | {"seed": seed, "clips": clips, "layout": "casme2"}):
                 pass
-            *found, lengths = errors(folder, clips, params.resize.size, "affine")
+            *found, lengths = errors(folder, params.resize.size, "affine")
         for way, values in zip(("estimated", "middle"), map(np.array, found), strict=True):
             far = np.abs(values)
             click.echo(
