@@ -34,6 +34,7 @@ EXEMPT = {
     "pipeline/learning/memory.py": "where numbers lie in memory, not what they are",
     "pipeline/device.py": "which device computes: a matter of `runtime`, which no stage depends on",
     "pipeline/errors.py": "the text of errors: a stage that fails has no output",
+    "pipeline/storage/locks.py": "which process may write, not what it writes",
     "pipeline/storage/outputs.py": "moves finished files into place, whatever is in them",
     "pipeline/params.py": "a change of a value is tracked by `params`; a change of the checks makes no output",
     "pipeline/paths.py": "a change of a path is a change of `deps` and `outs`",

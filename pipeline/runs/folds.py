@@ -23,7 +23,7 @@ from pipeline import paths
 from pipeline.device import resolve_device
 from pipeline.errors import InputError
 from pipeline.params import Params, load_params, parse_params
-from pipeline.runs import queue, run_cache, worker
+from pipeline.runs import integrity, queue, run_cache, worker
 from pipeline.runs.queue import Job, Shared
 from pipeline.runs.run_cache import Recipe
 from pipeline.storage.outputs import NO_ROOM
@@ -224,7 +224,7 @@ def _shared(params: Params, recipes: dict[Job, Recipe]) -> Shared:
     modules = {path: md5 for path, md5 in recipe.hashes.items() if path.startswith("pipeline/")}
     environment = worker.environment(["pipeline/runs/worker.py"]) | modules
     manifests = tuple(paths.part(params.dataset, database).read_text(encoding="utf-8") for database in params.databases)
-    if run_cache.folder_hash(paths.parts(params.dataset)) != recipe.hashes[paths.parts(params.dataset).as_posix()]:
+    if integrity.folder_hash(paths.parts(params.dataset)) != recipe.hashes[paths.parts(params.dataset).as_posix()]:
         raise InputError(f"{paths.parts(params.dataset)} was changed while the folds were looked at; run again")
     return Shared(Path.cwd(), manifests, environment)
 

@@ -4,14 +4,13 @@ DVC takes a file of its cache for good once it is there, and a file of the works
 name (a hard link): a flipped byte would go into every later result without a word.
 """
 
-import configparser
+import functools
+import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
-
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from pipeline import paths
 from pipeline.errors import InputError
@@ -19,7 +18,8 @@ from pipeline.runs import dvc_lock
 from pipeline.runs.dvc_lock import Output
 from pipeline.storage.digests import md5
 
-_DERIVED = ("data/", "models/", "results/")
+_RWLOCK = Path(".dvc/tmp/rwlock")
+"""Where DVC notes who reads and writes which files, while a stage runs."""
 
 
 class File(NamedTuple):
@@ -48,26 +48,31 @@ class Damaged(NamedTuple):
 # --- the inputs of a stage --------------------------------------------------------------------------------------------
 
 
-def check_inputs(stage: str, arguments: Mapping[str, str]) -> None:
+def check_inputs(stage: str) -> None:
     """Compare what a stage reads of other stages with the hashes in dvc.lock.
+
+    What it reads is what DVC has locked for it; by hand, what an earlier run of the stage depended on.
 
     Parameters
     ----------
     stage
         Its name in dvc.yaml.
-    arguments
-        Of its command, by name: the `database`, the `subject` or the `method` that stands in the names of its files.
 
     Raises
     ------
     InputError
         A file has another content; all of them are listed.
     """
-    wanted = _inputs(stage, arguments)
+    read = (_read_by_dvc() if "DVC_STAGE" in os.environ else []) or dvc_lock.dependencies(stage)
+    outputs = [
+        output
+        for output in dvc_lock.outputs()
+        if any(_inside(output.path, path) or _inside(path, output.path) for path in read) and not _is_whole(output)
+    ]
     found = [
         file.path
-        for file in named(dvc_lock.outputs())
-        if any(_inside(file.path.as_posix(), path) for path in wanted)
+        for file in named(outputs)
+        if any(_inside(file.path.as_posix(), path) for path in read)
         and file.path.is_file()
         and md5(file.path) != file.md5
     ]
@@ -80,26 +85,29 @@ def check_inputs(stage: str, arguments: Mapping[str, str]) -> None:
         )
 
 
-def _inputs(stage: str, arguments: Mapping[str, str]) -> list[str]:
-    """What a stage depends on of other stages' outputs: files and folders."""
-    yaml = YAML(typ="safe")
+def _read_by_dvc() -> list[str]:
+    """List what the DVC that started this process has locked for reading, relative to the checkout."""
     try:
-        params = yaml.load(paths.PARAMS)
-        declared = yaml.load(Path("dvc.yaml"))["stages"][stage]
-        databases: Mapping[str, Mapping[str, str]] = params["databases"]
-        database = arguments.get("database", "")
-        names = {"key": database, "item.raw": str(databases.get(database, {}).get("raw", ""))}
-        names |= dict.fromkeys(("dataset", "item.dataset"), params["dataset"])
-        names |= {f"item.{name}": value for name, value in arguments.items()}
-        names["item.network"] = stage.removeprefix("train_").removeprefix("pool_")
-    except (OSError, YAMLError, KeyError, TypeError, AttributeError):
-        return []  # the stage says better what is wrong
-    found = []
-    for dependency in declared.get("do", declared).get("deps", []):
-        for name, value in names.items():
-            dependency = dependency.replace(f"${{{name}}}", str(value))
-        found += [dependency] if dependency.startswith(_DERIVED) else []
-    return found
+        locked = json.loads(_RWLOCK.read_bytes())["read"]
+    except (OSError, ValueError, KeyError):  # another DVC is just writing the file
+        return []
+    root = f"{Path.cwd().as_posix()}/"
+    pids = {path.removeprefix(root): {reader["pid"] for reader in readers} for path, readers in locked.items()}
+    # A shell may stand between DVC and this process: then what any DVC reads here is compared.
+    return [path for path, readers in pids.items() if os.getppid() in readers] or list(pids)
+
+
+def _is_whole(output: Output) -> bool:
+    """Whether a folder has the hash that dvc.lock names; where it has not, only the cache knows which file differs."""
+    return output.md5.endswith(".dir") and folder_hash(Path(output.path)) == output.md5
+
+
+def folder_hash(folder: Path) -> str:
+    """Return the hash by which DVC knows a folder: the MD5 of the list of its files' names and MD5s."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    entries = [{"md5": md5(path), "relpath": path.relative_to(folder).as_posix()} for path in files]
+    listed = json.dumps(sorted(entries, key=lambda entry: entry["relpath"]), sort_keys=True)
+    return f"{hashlib.md5(listed.encode()).hexdigest()}.dir"
 
 
 def _inside(path: str, folder: str) -> bool:
@@ -193,11 +201,12 @@ def remove(damaged: Iterable[Damaged]) -> None:
 
 
 def _object(digest: str) -> Path:
-    return _cache() / digest[:2] / digest[2:]
+    return _cache(Path.cwd()) / digest[:2] / digest[2:]
 
 
-def _cache() -> Path:
-    """DVC's cache of files; a setting of this checkout alone counts before the one that git has."""
-    config = configparser.ConfigParser(strict=False)
-    config.read([".dvc/config", ".dvc/config.local"], encoding="utf-8")
-    return Path(".dvc") / config.get("cache", "dir", fallback="cache").strip("'\"") / "files/md5"
+@functools.cache
+def _cache(checkout: Path) -> Path:
+    """Return DVC's cache of files, by all levels of its configuration."""
+    from dvc.config import Config
+
+    return Path(Config(checkout / ".dvc", validate=False)["cache"].get("dir", ".dvc/cache")) / "files/md5"
