@@ -67,7 +67,9 @@ def check_inputs(stage: str) -> None:
     outputs = [
         output
         for output in dvc_lock.outputs()
-        if any(_inside(output.path, path) or _inside(path, output.path) for path in read) and not _is_whole(output)
+        if any(_inside(output.path, path) or _inside(path, output.path) for path in read)
+        and Path(output.path).exists()
+        and not _is_whole(output)
     ]
     found = [
         file.path

@@ -2,7 +2,6 @@
 
 import contextlib
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -135,7 +134,7 @@ def test_dvc_that_a_killed_command_left_at_work_in_the_copy_is_stopped(checkout,
         subprocess.Popen(command, start_new_session=True) as elsewhere,
     ):
         with experiments.clone(COPY, experiments.head(), []):
-            assert left.wait(10) == -signal.SIGKILL and elsewhere.poll() is None
+            assert left.poll() is not None and elsewhere.poll() is None
         elsewhere.kill()
     assert f"stopped DVC (process {left.pid})" in capfd.readouterr().err
 
