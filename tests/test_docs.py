@@ -45,7 +45,7 @@ RUN = {
     "dvc metrics diff --all": ("tests/stages/test_pipeline.py", '"metrics", "diff", "--all"'),
     "dvc plots show": ("tests/stages/test_pipeline.py", '"plots", "show"'),
     "python -m pipeline ablate": ("tests/stages/test_ablation.py", 'ABLATE = ("ablate",)'),
-    "python -m pipeline compare": ("tests/runs/test_comparison.py", '["compare", *arguments]'),
+    "python -m pipeline compare": ("tests/runs/test_compare_results.py", '["compare", *arguments]'),
     "python -m pipeline folds": ("tests/stages/test_folds.py", 'FOLDS = ("folds", '),
     "python -m pipeline leakage": ("tests/stages/test_composite.py", '"leakage")'),
     "python -m pipeline predict": ("tests/stages/test_prediction.py", 'pipeline("predict", '),

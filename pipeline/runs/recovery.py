@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -62,7 +63,7 @@ def _mend_lock() -> Iterator[str]:
             _WRITING, f"{paths.LOCK}: expected a whole file, found a damaged one, while DVC is at work", _PATIENCE
         ):
             if fault := _fault():  # still, now that no DVC writes it
-                yield f"{paths.LOCK} was damaged: {fault}. {_put_back()} What it held: {paths.damaged_lock()}"
+                yield f"{paths.LOCK} was damaged: {fault}. {_put_together()} What it held: {paths.damaged_lock()}"
     dvc_lock.keep(shrunk=True)
 
 
@@ -80,41 +81,48 @@ def _fault() -> str | None:
             f"{paths.LOCK}: expected a file without marks of a merge (<<<<<<<), found some. Take either side "
             f"(git checkout --ours {paths.LOCK}) and run `dvc repro`, which restores what it has in its cache."
         )
-    if content not in _copies() and not _is_valid(content):
+    if content != _copy() and _entries(content) is None:
         return "DVC cannot read it"
     lost = dvc_lock.lost()
     return f"it lacks outputs of {', '.join(lost)}" if lost and content not in _of_git() else None
 
 
-def _put_back() -> str:
-    """Write dvc.lock from the copy, or from the version that git has staged or committed; say what was done."""
+def _put_together() -> str:
+    """Write dvc.lock from what is readable: git's versions, the copy, the file itself; say what was done."""
+    from dvc.utils.serialize import dumps_yaml
+
+    content = paths.LOCK.read_bytes()
     with staged(paths.partial(paths.LOCK.name), paths.damaged_lock()) as [draft]:
-        draft.write_bytes(paths.LOCK.read_bytes())
-    version = next(filter(_is_valid, [*_copies(), *_of_git()]), None)
-    if version is None:
+        draft.write_bytes(content)
+    kept = _entries(_copy()) or {}
+    stages: dict[str, Any] = {}
+    for entries in (*map(_entries, reversed(_of_git())), kept, _entries(content)):  # the newest last
+        stages |= entries or {}
+    stages |= {stage: kept[stage] for stage in dvc_lock.lost()}
+    if not stages:
         paths.LOCK.unlink()
-        return "There is no other version, so it was removed; `dvc repro` restores what its run cache has."
+        return "No other version has an entry, so it was removed; `dvc repro` restores what its run cache has."
     with staged(paths.partial(paths.LOCK.name), paths.LOCK) as [draft]:
-        draft.write_bytes(version)
-    return "The last whole version was put back; `dvc repro` restores what is newer from its run cache."
+        draft.write_text(dumps_yaml({"schema": "2.0", "stages": stages}), encoding="utf-8")
+    return "Its entries were put back; `dvc repro` restores newer ones from its run cache."
 
 
-def _is_valid(content: bytes) -> bool:
-    """Whether DVC accepts the content."""
+def _entries(content: bytes) -> dict[str, Any] | None:
+    """Read the entries of a version by stage; None where DVC refuses the content."""
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
     from voluptuous import Invalid
 
     try:
-        COMPILED_LOCKFILE_SCHEMA(parse_yaml(content.decode(), paths.LOCK.name))
+        document = COMPILED_LOCKFILE_SCHEMA(parse_yaml(content.decode(), paths.LOCK.name))
     except (YAMLFileCorruptedError, UnicodeDecodeError, Invalid):
-        return False
-    return True
+        return None
+    return dict(document.get("stages", {}))
 
 
-def _copies() -> list[bytes]:
-    """Read the copy that was kept, if there is one."""
-    return [paths.kept_lock().read_bytes()] if paths.kept_lock().is_file() else []
+def _copy() -> bytes:
+    """Read the copy that was kept; empty where there is none."""
+    return paths.kept_lock().read_bytes() if paths.kept_lock().is_file() else b""
 
 
 def _of_git() -> list[bytes]:
