@@ -74,6 +74,22 @@ def test_the_parts_of_a_composite_are_restrictions_of_the_same_predictions(files
             assert line.split() == [name, f"{100 * expected[0]:.2f}", "%", *(f"{each:.3f}" for each in expected[1:])]
 
 
+def test_a_metric_of_the_table_is_a_column_of_each_table(files, monkeypatch):
+    monkeypatch.setitem(metrics.METRICS, "errors", metrics.Metric("Errors", lambda c: 1 - metrics.accuracy(c)))
+    for name, table in (("a", composite(STANET)), ("b", composite(WEAK))):
+        table.to_csv(f"{name}.csv", index=False)
+    whole, parts = command("a.csv", "b.csv", "--csv", "table.csv").split("The parts:")
+    assert whole.split("won-lost")[0].split()[-3:] == ["UF1", "UAR", "Errors"]
+    written = pd.read_csv("table.csv").set_index("method")
+    for name, row in written.iterrows():
+        line = next(line for line in whole.splitlines() if line.startswith(str(name)))
+        assert f"  {row['errors']:.3f}" in line and row["errors"] == 1 - row["accuracy"]
+        block = parts.split("samm, ")[1]
+        assert block.splitlines()[0].split()[-3:] == ["UF1", "UAR", "Errors"]
+        line = next(line for line in block.splitlines() if str(name) in line)
+        assert line.split()[-1] == f"{row['samm_errors']:.3f}"
+
+
 def test_the_parts_are_those_that_a_study_and_the_command_score_have(files):
     table = composite(STANET)
     table.to_csv("a.csv", index=False)
