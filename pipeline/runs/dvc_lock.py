@@ -44,11 +44,10 @@ def dependencies(stage: str) -> set[str]:
     return found
 
 
-def lost() -> list[str]:
-    """List the stages of which dvc.lock lacks an output that its copy has."""
+def lost(version: str) -> list[str]:
+    """List the stages of which dvc.lock lacks an output that another version of it has."""
     found = {(output.stage, output.path) for output in outputs()}
-    kept = _outputs(_text(paths.kept_lock()))
-    return sorted({output.stage for output in kept if (output.stage, output.path) not in found})
+    return sorted({output.stage for output in _outputs(version) if (output.stage, output.path) not in found})
 
 
 def keep(shrunk: bool = False) -> None:
@@ -62,11 +61,16 @@ def keep(shrunk: bool = False) -> None:
     InputError
         The disk is full.
     """
-    kept, text = paths.kept_lock(), _text(paths.LOCK)
-    if not text or kept.parent.is_symlink() or text == _text(kept) or (not shrunk and lost()):
+    target, text, kept = paths.kept_lock(), _text(paths.LOCK), copy()
+    if not text or target.parent.is_symlink() or text == kept or (not shrunk and lost(kept)):
         return
-    with staged(paths.partial(paths.LOCK.name, str(os.getpid())), kept) as [draft]:  # stages may start side by side
+    with staged(paths.partial(paths.LOCK.name, str(os.getpid())), target) as [draft]:  # stages may start side by side
         draft.write_text(text, encoding="utf-8")
+
+
+def copy() -> str:
+    """Read the copy that was kept; empty where there is none."""
+    return _text(paths.kept_lock())
 
 
 def _text(path: Path) -> str:

@@ -75,30 +75,33 @@ def _fault() -> str | None:
     """
     if not paths.LOCK.is_file():
         return None
-    content = paths.LOCK.read_bytes()
-    if _CONFLICT.search(content.decode(errors="replace")):
+    text, kept = paths.LOCK.read_text(encoding="utf-8", errors="replace"), dvc_lock.copy()
+    if _CONFLICT.search(text):
         raise InputError(
             f"{paths.LOCK}: expected a file without marks of a merge (<<<<<<<), found some. Take either side "
             f"(git checkout --ours {paths.LOCK}) and run `dvc repro`, which restores what it has in its cache."
         )
-    if content != _copy() and _entries(content) is None:
+    if text != kept and _entries(text) is None:
         return "DVC cannot read it"
-    lost = dvc_lock.lost()
-    return f"it lacks outputs of {', '.join(lost)}" if lost and content not in _of_git() else None
+    lost = dvc_lock.lost(kept)
+    return f"it lacks outputs of {', '.join(lost)}" if lost and text not in _of_git() else None
 
 
 def _put_together() -> str:
     """Write dvc.lock from what is readable: git's versions, the copy, the file itself; say what was done."""
     from dvc.utils.serialize import dumps_yaml
 
-    content = paths.LOCK.read_bytes()
+    damaged = paths.LOCK.read_bytes()
     with staged(paths.partial(paths.LOCK.name), paths.damaged_lock()) as [draft]:
-        draft.write_bytes(content)
-    kept = _entries(_copy()) or {}
+        draft.write_bytes(damaged)
+    versions = [*_of_git(), dvc_lock.copy()]  # the newest last
+    cut = {stage for version in versions for stage in dvc_lock.lost(version)}
+    intact = {
+        stage: entry for stage, entry in (_entries(damaged.decode(errors="replace")) or {}).items() if stage not in cut
+    }
     stages: dict[str, Any] = {}
-    for entries in (*map(_entries, reversed(_of_git())), kept, _entries(content)):  # the newest last
+    for entries in (*map(_entries, versions), intact):
         stages |= entries or {}
-    stages |= {stage: kept[stage] for stage in dvc_lock.lost()}
     if not stages:
         paths.LOCK.unlink()
         return "No other version has an entry, so it was removed; `dvc repro` restores what its run cache has."
@@ -107,28 +110,24 @@ def _put_together() -> str:
     return "Its entries were put back; `dvc repro` restores newer ones from its run cache."
 
 
-def _entries(content: bytes) -> dict[str, Any] | None:
-    """Read the entries of a version by stage; None where DVC refuses the content."""
+def _entries(text: str) -> dict[str, Any] | None:
+    """Read the entries of a version by stage; None where DVC refuses it."""
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
     from voluptuous import Invalid
 
-    try:
-        document = COMPILED_LOCKFILE_SCHEMA(parse_yaml(content.decode(), paths.LOCK.name))
-    except (YAMLFileCorruptedError, UnicodeDecodeError, Invalid):
+    if "\ufffd" in text:  # which stands for bytes that are not UTF-8
         return None
-    return dict(document.get("stages", {}))
+    try:
+        return dict(COMPILED_LOCKFILE_SCHEMA(parse_yaml(text, paths.LOCK.name)).get("stages", {}))
+    except (YAMLFileCorruptedError, Invalid):
+        return None
 
 
-def _copy() -> bytes:
-    """Read the copy that was kept; empty where there is none."""
-    return paths.kept_lock().read_bytes() if paths.kept_lock().is_file() else b""
-
-
-def _of_git() -> list[bytes]:
-    """Read the versions of dvc.lock that git has staged (DVC does that at the end of a run) and committed."""
-    shown = (subprocess.run(["git", "show", f"{at}:./{paths.LOCK}"], capture_output=True) for at in ("", "HEAD"))
-    return [done.stdout for done in shown if not done.returncode]
+def _of_git() -> list[str]:
+    """Read the versions of dvc.lock that git has committed, and staged, as DVC does at the end of a run."""
+    shown = (subprocess.run(["git", "show", f"{at}:./{paths.LOCK}"], capture_output=True) for at in ("HEAD", ""))
+    return [done.stdout.decode(errors="replace") for done in shown if not done.returncode]
 
 
 # --- rwlock -----------------------------------------------------------------------------------------------------------

@@ -124,7 +124,10 @@ def test_a_metric_of_the_table_is_shown_with_its_interval(monkeypatch):
 
 @pytest.mark.parametrize("fit", ["translation", "affine"])
 def test_the_figure_of_the_head_names_the_map_that_was_fitted(fit):
-    shown = page_of(study(head_motion=fit))
+    made = study()
+    params = copy.copy(made.params)
+    object.__setattr__(params, "head_motion", fit)
+    shown = page_of(dataclasses.replace(made, params=params))
     assert f"the map ({fit}) that most of the picture agrees on" in shown.text
 
 

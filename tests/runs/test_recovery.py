@@ -97,8 +97,8 @@ def test_a_mended_file_has_the_bytes_that_dvc_writes(checkout):
 def test_bytes_in_the_middle_that_are_not_text_bring_the_copy_back(checkout):
     content = written({name: entry(2) for name in NAMES}).encode()
     place = content.index(b"report@casme")
-    for wrong in (b"\0" * 100, b"\xff" * 100):
-        LOCK.write_bytes(content[:place] + wrong + content[place + 100 :])
+    for wrong in (b"\0" * 100, b"\xff" * 100, b"\xff"):
+        LOCK.write_bytes(content[:place] + wrong + content[place + len(wrong) :])
         assert recovery.recover() and read() == BEFORE
 
 
@@ -113,6 +113,20 @@ def test_what_git_has_comes_back_as_well(checkout, copy):
     LOCK.write_text("schema: '2")
     assert recovery.recover()
     assert read() == BEFORE | ({"report@smic": entry(3)} if copy and "report" in copy else {})
+
+
+def test_an_entry_that_was_cut_never_replaces_the_one_that_git_has(checkout):
+    """The copy is older than the entry: a valid file ends within it."""
+    newer = BEFORE | {"train@smic-s02": entry(2)}
+    LOCK.write_text(written(newer))
+    for command in ("init --quiet", "add dvc.lock"):
+        subprocess.run(["git", *command.split()], check=True)
+    text = written({"train@smic-s02": entry(2)} | BEFORE)
+    for end in re.finditer("\n", text[: text.index("  synthesize")]):
+        LOCK.write_text(text[: end.end()])
+        KEPT.write_text(written(BEFORE))
+        recovery.recover()
+        assert read() == newer
 
 
 def test_a_file_that_nothing_can_replace_is_moved_away(checkout):
