@@ -53,11 +53,11 @@ def findings(summary: Summary) -> list[str]:
 
 
 def _sentences(summary: Summary) -> Iterator[str]:
-    for key, sentence in AGAINST_CHANCE.items():
-        if score := _score(summary, *key):
+    for (what, measure), sentence in AGAINST_CHANCE.items():
+        if score := _score(summary, what, measure):
             yield sentence.format(relation=_relation(_against_chance(score)), score=_counted(score))
-    for key, sentence in AGAINST_OTHERS.items():
-        if difference := _difference(summary, *key):
+    for (what, than, measure), sentence in AGAINST_OTHERS.items():
+        if difference := _difference(summary, what, than, measure):
             yield f"{sentence.format(relation=_relation(_sign(difference)))}{_by(difference)}"
     yield from filter(None, (conclusion(summary) for conclusion in CONCLUSIONS))
 
@@ -77,7 +77,7 @@ def weights_know_faces_in_general(summary: Summary) -> str | None:
 
 
 def channels_cancel(summary: Summary) -> str | None:
-    """Conclude what it means that the mask's contrast beats that of other clips, but its mean over channels does not."""
+    """Conclude what it means that the mask's contrast beats that of other clips, but its mean does not."""
     mean = _difference(summary, "mask", "mask of other clips", "roc_auc")
     contrast = _difference(summary, "mask contrast", "mask contrast of other clips", "roc_auc")
     if mean and contrast and _sign(mean) in ("at", "below") and _sign(contrast) == "above":
