@@ -128,7 +128,7 @@ def test_the_figure_of_the_head_names_the_map_that_was_fitted(fit):
     params = copy.copy(made.params)
     object.__setattr__(params, "head_motion", fit)
     shown = page_of(dataclasses.replace(made, params=params))
-    assert f"the map ({fit}) that most of the picture agrees on" in shown.text
+    assert f"the {fit} map that most of the picture agrees on" in shown.text
 
 
 def test_every_mistake_is_listed_most_confident_first(whole):
