@@ -23,8 +23,8 @@ LIBRARY: dict[str, tuple[str, ...]] = {
     "flow": ("storage", "device"),
     "evaluation": ("storage",),
     "preparation": ("flow.estimators", "frames"),
-    "comparators": ("evaluation", "flow.pictures", "storage"),
     "learning": ("storage",),
+    "comparators": ("evaluation", "flow.pictures", "learning.memory", "storage"),
     "networks": ("flow.pictures", "learning", "storage"),
     "stanet": ("networks",),
     "params": (
