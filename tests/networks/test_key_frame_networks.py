@@ -11,8 +11,10 @@ from torch import nn
 
 from pipeline import networks
 from pipeline.errors import InputError
+from pipeline.learning import training
 from pipeline.networks.rcn_a.method import activation_map
 from pipeline.networks.ststnet.method import FILTERS
+from pipeline.storage import resume
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("dual_inception", "off_apexnet", "rcn_a", "ststnet")
@@ -202,3 +204,37 @@ def test_prepared_arrays_are_shown_as_they_are():
 def test_a_network_that_does_not_exist_is_named():
     with pytest.raises(InputError, match=r"expected one of the networks .*ststnet.*found 'stsnet'"):
         networks.build("stsnet", 3)
+
+
+@pytest.mark.parametrize("name", ["ststnet", "rcn_a"])
+def test_a_resumed_training_drops_what_an_uninterrupted_one_drops(name, tmp_path):
+    (shown, labels), method, chosen = flow(6), networks.network(name), networks.settings(name, epochs=4)
+    clips = torch.from_numpy(np.stack([method.prepare(clip, chosen) for clip in shown]))
+
+    def train(parts=None, stop=None):
+        def finished(epoch):
+            if epoch.number == stop:
+                raise InterruptedError
+
+        return training.train_fold(
+            method.phases(2, chosen, 0),
+            clips,
+            torch.arange(5),
+            torch.from_numpy(labels[:5]),
+            torch.tensor([5]),
+            seed=0,
+            device=torch.device("cpu"),
+            threads=1,
+            parts=parts,
+            on_epoch=finished,
+        )
+
+    whole = train()
+    with pytest.raises(InterruptedError), resume.resumable(tmp_path, "key") as parts:
+        train(parts, stop=2)
+    torch.manual_seed(99)
+    with resume.resumable(tmp_path, "key") as parts:
+        assert max(parts.finished) == 2
+        resumed = train(parts)
+    assert resumed.probabilities.tobytes() == whole.probabilities.tobytes()
+    assert all(torch.equal(resumed.state[key], value) for key, value in whole.state.items())
