@@ -26,13 +26,14 @@ from ruamel.yaml import YAML
 from pipeline.__main__ import main
 from pipeline.databases import readers
 from pipeline.errors import InputError
+from pipeline.evaluation import protocols
 from pipeline.flow import estimators
 from pipeline.frames.video_file import VideoFile
 from pipeline.learning.checkpoint import Checkpoint
-from pipeline.params import load_params, parse_params
 from pipeline.networks.stanet import trained
 from pipeline.networks.stanet.network import STANet
-from pipeline.storage import class_names, parts, tables
+from pipeline.params import load_params, parse_params
+from pipeline.storage import class_names, parts, sources, tables
 from tests.campaign.outcome import Outcome
 from tests.conftest import write_frame
 from tests.stages.conftest import ROOT
@@ -105,6 +106,8 @@ _VALUES: dict[str, tuple[Any, ...]] = {
     "dataset": ("", "casme", None, 3, "a b"),
     "classes": ("four", None, 3),
     "subjects": ([], ["one"], ["a", "a"], "sub01", None, [1, 2], ["a b", "c"], ["a;rm -rf", "c"], ["$(x)", "c"]),
+    "protocol": ("", "k-fold", "database", "kfold", None, 3),
+    "folds": ([], ["sub01"], ["a", "a"], ["fold1", "fold2"], "sub01", None, [1, 2], ["a b", "c"], ["$(x)", "c"]),
     "held_out": ([], ["nobody"], "some", None, 3),
     "interpolation.frames": (*_NO_COUNT, 1, 10**4),
     "resize.size": (*_NO_COUNT, 63, 10**6),
@@ -124,6 +127,16 @@ _VALUES: dict[str, tuple[Any, ...]] = {
     "train.augmentation.crop": (*_NO_COUNT, 31, 10**5),
     "train.augmentation.scales": ([], [0], [-1], [1e9], ["x"], None, 1, [1.0] * 100, [float("nan")]),
     "train.augmentation.views": ("some", None, 1),
+    "selection.epochs": ([0], [-1], [1.5], ["x"], [2, 2], 3, None, [10**7]),
+    "selection.lambda": ([-1], ["x"], [float("nan")], [1e-8, 1e-8], 1e-8, None, [1e12]),
+    "selection.folds": (*_NO_COUNT, 1, 101),
+    "selection.score": ("uar", None, 1),
+    "networks.names": (["vgg"], ["stanet"], ["cnn_lstm", "cnn_lstm"], "cnn_lstm", None, [1]),
+    "networks.cnn_lstm": (None, [], 3, {"epoch": 1}, {"weights": {"class": 1}}),
+    "networks.cnn_lstm.epochs": (*_NO_COUNT, 10**7),
+    "networks.cnn_lstm.features": (*_NO_COUNT,),
+    "networks.cnn_lstm.lr": (0, -1, "x", None, float("inf"), 1e9),
+    "networks.cnn_lstm.weights.class_error": (-1, "x", None, float("nan")),
     "synthesize.subjects": (*_NO_COUNT, 10**6),
     "synthesize.height": (*_NO_COUNT, 10**6),
     "synthesize.frames": ([1], [0, 5], "x", None, [1, 10**9]),
@@ -619,6 +632,36 @@ def _results() -> Iterator[Case]:
             parts.read([Path("x.json")])
 
         yield Case("results, manifests", name, manifest, ("x.json: expected the manifest", "dvc repro"))
+    for name, text in {
+        "empty": "",
+        "no JSON": "{",
+        "a list": "[]",
+        "nothing in it": "{}",
+        "a path alone": json.dumps({"arrays": "flow.h5", "recordings": None}),
+        "no recordings": json.dumps({"arrays": {"path": "flow.h5", "sha256": "ab"}}),
+        "other facts": json.dumps({"arrays": {"path": "flow.h5", "md5": "ab"}, "recordings": None}),
+    }.items():
+
+        def inputs(folder: Path, text: str = text) -> None:
+            (folder / "x.json").write_text(text)
+            sources.read({"synthetic": Path("x.json")})
+
+        yield Case("results, inputs", name, inputs, ("x.json: expected the manifest", "dvc repro"))
+    for name, text in {
+        "empty": "",
+        "no JSON": "{",
+        "a list": "[]",
+        "another fold": '{"fold2": ["sub01"]}',
+        "a number": '{"fold1": 3}',
+        "none": '{"fold1": null}',
+        "deep": "[" * 500,
+    }.items():
+
+        def folds(folder: Path, text: str = text) -> None:
+            (folder / "folds.json").write_text(text)
+            protocols.read(Path("folds.json"), ["fold1"])
+
+        yield Case("results, folds.json", name, folds, ("folds.json: expected", "dvc repro"))
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
