@@ -258,6 +258,115 @@ def test_raw_frames_are_cropped_to_the_face(tiny, copy):
     assert params.load_params(tiny / "params.yaml").databases["casme2"].face == "crop"
 
 
+@pytest.mark.parametrize(
+    ("folder", "face"),
+    [
+        ("Raw_uncropped", "crop"),
+        ("not-cropped", "crop"),
+        ("CASME2 non cropped", "crop"),
+        ("before_cropping", "crop"),
+        ("CASME2-RAW", "crop"),
+        ("Cropped", "none"),
+        ("CASME2_Cropped_uncropped_too", "none"),
+        ("facecrop", "none"),
+        ("canon_crops", "none"),
+    ],
+)
+def test_the_name_of_a_folder_says_whether_its_frames_are_cropped(tiny, copy, folder, face):
+    (copy.root / "Cropped").rename(copy.root / folder)
+    for path in copy.root.rglob("reg_*"):
+        path.rename(path.with_name(path.name.removeprefix("reg_")))
+    use("casme2", "--from", copy.root)
+    assert params.load_params(tiny / "params.yaml").databases["casme2"].face == face
+
+
+def face_of(checkout, name="table"):
+    return params.load_params(checkout / "params.yaml").databases[name].face
+
+
+@pytest.fixture
+def table(tree_of_faces, tmp_path):
+    """The clips of whole frames as a table, in a folder of its own."""
+    shutil.copytree(tree_of_faces, tmp_path / "table")
+    return tmp_path / "table"
+
+
+@pytest.fixture(scope="session")
+def tree_of_faces(trees, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("faces") / "table"
+    shutil.copytree(trees["casme2"].root, folder)
+    for path in folder.rglob("*.xlsx"):
+        path.unlink()
+    readers.read("casme2", trees["casme2"].root).table.to_csv(folder / "clips.csv", index=False)
+    return folder
+
+
+def test_use_does_not_undo_what_was_set_of_a_table(tiny, table, trees, tmp_path):
+    for path in table.rglob("reg_*"):
+        path.rename(path.with_name(path.name.removeprefix("reg_")))
+    rename(table, "Cropped", "faces")
+    assert "add --face crop" in use("table", "--from", table) and face_of(tiny) == "none"
+    assert "databases.table.face: none → crop" in use("table", "--face", "crop") and face_of(tiny) == "crop"
+    assert "face: crop, as before" in use("table") and face_of(tiny) == "crop"
+    moved = table.rename(tmp_path / "elsewhere")
+    assert "face: crop, as before" in use("table", "--from", moved) and face_of(tiny) == "crop"
+    text = (tiny / "params.yaml").read_text()
+    lock = {"interpolate@table": {"params": {"params.yaml": {"databases.table.face": "crop"}}}}
+    YAML().dump({"schema": "2.0", "stages": lock}, tiny / "dvc.lock")
+    use("smic", "--from", trees["smic"].root)
+    use("table", "--from", moved, "--flow", "dis")
+    assert face_of(tiny) == "crop"
+    (tiny / "params.yaml").write_text(
+        text.replace("face: crop ", "face: none ").replace("face: crop\n", "face: none\n")
+    )
+    use("table")
+    assert face_of(tiny) == "none"
+
+
+def rename(root, old, new):
+    """Rename the folder of all frames, also in the table."""
+    (root / old).rename(root / new)
+    (root / "clips.csv").write_text((root / "clips.csv").read_text().replace(f"{old}/", f"{new}/"))
+
+
+def test_a_release_in_another_folder_is_looked_at_again(tiny, copy, tmp_path):
+    use("casme2", "--from", copy.root, "--face", "crop")
+    assert "face: crop, as before" in use("casme2") and face_of(tiny, "casme2") == "crop"
+    use("casme2", "--from", copy.root.rename(tmp_path / "another"))
+    assert face_of(tiny, "casme2") == "none"
+
+
+def test_the_contact_sheet_shows_the_square_that_frames_are_cut_to(tiny, table):
+    def red():
+        sheet = cv2.imread(str(tiny / "inspect/table/contact_sheet.png")).astype(int)
+        return int(((sheet[..., 2] > 200) & (sheet[..., 1] < 60) & (sheet[..., 0] < 60)).sum())
+
+    use("table", "--from", table)
+    assert red() == 0
+    clips = readers.read("table", table).table["clip"]
+    boxes = ", ".join(f"{clip}: [4, 4, 50, 50]" for clip in clips)
+    text = (tiny / "params.yaml").read_text()
+    (tiny / "params.yaml").write_text(text.replace("face_boxes: {}", f"face_boxes: {{{boxes}}}"))
+    use("table", "--face", "crop")
+    assert red() > 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("casme2", "--face", "cut"), "--face: expected crop or none; found cut"),
+        (("synthetic", "--face", "crop"), "shows faces only"),
+        (("composite", "--face", "crop"), "--face: expected DATABASE=crop in a study of several"),
+        (
+            ("composite", "--casme2", ".", "--smic", ".", "--face", "samm=crop"),
+            "expected one of casme2, smic; found samm",
+        ),
+    ],
+)
+def test_a_wrong_face_is_one_error(tiny, arguments, message):
+    assert message in use(*arguments, fails=True)
+
+
 @pytest.mark.parametrize("layout", ["smic", "casme2"])  # sub01 is no subject of the one and another person in the other
 def test_a_subset_of_folds_stays_with_its_dataset(tiny, trees, layout):
     def hold_out(subject):
