@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 from pydantic import TypeAdapter
 
 from pipeline.databases import readers
@@ -150,6 +151,34 @@ def test_an_encoding_that_would_have_to_be_guessed_is_refused(folder, encoding, 
     (folder / "my clips.csv").write_bytes(table.to_csv(index=False).encode(encoding))
     with pytest.raises(InputError, match=r"my clips\.csv:4: expected text in UTF-8.*Save the table as `CSV UTF-8`"):
         readers.read("table", folder)
+
+
+def turn(path, orientation):
+    """Give a frame an EXIF orientation."""
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    with Image.open(path) as image:
+        image.load()
+        image.save(path, exif=tags)
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_frames_that_are_turned_in_different_ways_are_all_named(folder, orientation):
+    for number in (9, 10, 11):
+        turn(folder / f"frames/006/a/{number}.png", orientation)
+    turn(folder / "frames/007/b/9.png", orientation)
+    turn(folder / "frames/007/b/11.png", orientation)
+    with pytest.raises(InputError) as error:
+        read(folder, rows())
+    assert "2 defects in" in str(error.value)
+    assert f"orientation, 1 in frame 8; {orientation} in frames 9-11. Give all frames" in str(error.value)
+    assert f"orientation, 1 in frames 8, 10; {orientation} in frames 9, 11. Give all" in str(error.value)
+
+
+def test_a_clip_whose_frames_are_all_turned_alike_is_used(folder):
+    for number in range(8, 12):
+        turn(folder / f"frames/006/a/{number}.png", 6)
+    assert len(read(folder, rows()).table) == 4
 
 
 def test_frames_in_another_format_are_named(folder):
