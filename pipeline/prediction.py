@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pipeline import paths
+from pipeline import lettering, paths
 from pipeline.errors import InputError
 from pipeline.flow import estimators
 from pipeline.frames import face_crop, frame_files, head_motion, resampling
@@ -349,6 +349,8 @@ def _listed(settings: dict[str, Any]) -> str:
 
 def _notes(clip: Clip, length: int, networks: list[TrainedSTANet], params: Params) -> Iterator[str]:
     """What makes a prediction worth less than its probability."""
+    if boxes := lettering.missing("".join([clip.name, *networks[0].checkpoint.classes])):
+        yield f"no font on this machine has {' '.join(boxes)}: in the picture, these characters are boxes"
     table = _clips(params)
     if clip.subject is not None:
         seen = [network.path for network in networks if network.checkpoint.held_out != clip.subject]

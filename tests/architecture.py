@@ -16,8 +16,9 @@ LIBRARY: dict[str, tuple[str, ...]] = {
     "processor": (),
     "paths": (),
     "device": (),
+    "lettering": (),
     "storage": (),
-    "frames": ("storage",),
+    "frames": ("lettering", "storage"),
     "databases": ("frames", "storage"),
     "synthetic": ("databases.layouts", "frames", "paths", "storage"),  # for the names within the folder that it writes
     "flow": ("storage", "device"),
@@ -28,7 +29,7 @@ LIBRARY: dict[str, tuple[str, ...]] = {
     "cnn_lstm": ("learning", "params", "storage"),  # a network of its own: a method knows no other one
     "comparators": ("learning", "evaluation", "storage"),
     "report": (
-        *("databases.megc2019", "databases.profiles", "evaluation", "frames", "learning", "params"),
+        *("databases.megc2019", "databases.profiles", "evaluation", "frames", "learning", "lettering", "params"),
         *("stanet", "storage", "synthetic"),
     ),
 }

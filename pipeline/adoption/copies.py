@@ -11,7 +11,7 @@ import click
 import pandas as pd
 from ruamel.yaml import YAML
 
-from pipeline import paths
+from pipeline import lettering, paths
 from pipeline.adoption.describe import describe, sizes_of
 from pipeline.databases import readers
 from pipeline.databases.profiles import PROFILES, Profile
@@ -103,6 +103,7 @@ def examine(
     exclude = tuple(dict.fromkeys([*earlier.get("exclude", []), *given]))
     profile = PROFILES[name]
     reading, foreign = _read(profile, classes, root, exclude, annotated, another=last is None)
+    lettering.check({*reading.table["label"], *reading.table["clip"]})
     sizes = sizes_of(root, reading.table)
     describe(profile, root, reading, make_task({name: reading.table}, {name: profile}, classes), sizes)
     kept = tuple(entry for entry in exclude if entry not in foreign)

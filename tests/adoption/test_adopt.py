@@ -351,6 +351,18 @@ def test_the_contact_sheet_shows_the_square_that_frames_are_cut_to(tiny, table):
     assert red() > 1000
 
 
+def test_labels_that_no_font_here_can_draw_are_refused(tiny, table, monkeypatch):
+    text = (table / "clips.csv").read_text()
+    label = re.findall("disgust|happiness|repression|surprise", text)[0]
+    (table / "clips.csv").write_text(text.replace(label, "喜"))
+    monkeypatch.setattr("pipeline.lettering._installed", lambda: [])
+    before = (tiny / "params.yaml").read_bytes()
+    assert "\n  喜: 喜\n" in use("table", "--from", table, fails=True)
+    assert (tiny / "params.yaml").read_bytes() == before
+    (table / "clips.csv").write_text(text.replace(label, "радость"))
+    use("table", "--from", table)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
