@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from pipeline.errors import InputError
 from pipeline.learning.augmentation import TEST_VIEW, View, Views
+from pipeline.learning.compiler import check_compiler
 from pipeline.learning.cuda_graph import Recorded
 from pipeline.learning.objective import Objective, Output, OutputT
 from pipeline.learning.seeds import generator
@@ -176,7 +177,7 @@ def fit(
     Raises
     ------
     InputError
-        The training diverges: a number is not finite any more.
+        The training diverges: a number is not finite any more. Or the network is to be compiled and cannot be.
     """
     clips = _near(clips, device)
     height, width = clips.shape[-2:]
@@ -189,7 +190,9 @@ def fit(
     )
     stream = generator(seed)
     rows = _restore(parts, network, optimiser, stream) if parts else []
-    forward = _compiled(network) if settings.compile else network
+    if settings.compile:
+        check_compiler(device)
+    forward = compiled(network) if settings.compile else network
     network.train()
 
     def step(batch: Tensor, targets: Tensor, shown: Tensor) -> Tensor:
@@ -256,8 +259,8 @@ def _near(clips: Tensor, device: torch.device) -> Tensor:
     return clips.to(device) if clips.nbytes <= memory / 8 else clips
 
 
-def _compiled(network: nn.Module) -> Callable[[Tensor], Any]:
-    """Compiled anew for the shape of every batch, as if by a new process.
+def compiled(network: nn.Module) -> Callable[[Tensor], Any]:
+    """Return the network as one that is compiled for the shape of every batch, as if by a new process.
 
     Otherwise the compiler goes by what this process has compiled before, so that the last digits would hang on which
     fold was trained first, or where it was interrupted.

@@ -13,6 +13,7 @@ from pipeline import params
 from pipeline.__main__ import main
 from pipeline.adoption.estimate import _duration
 from pipeline.databases import readers
+from pipeline.errors import InputError
 from tests import official
 from tests.tiny import shrink
 
@@ -400,6 +401,32 @@ def test_the_estimate_counts_the_folds_that_are_trained(tiny, trees, monkeypatch
     text = (tiny / "params.yaml").read_text()
     (tiny / "params.yaml").write_text(text.replace("held_out: all", "held_out: [sub01, sub02]"))
     assert "training  2 folds: about 58 s, 29 s each" in use("casme2")
+
+
+def test_the_estimate_counts_the_compilation(tiny, trees, monkeypatch):
+    clock = iter([0.0, 20.0, 100.0, 105.0])  # 20 s in full, then 5 s from PyTorch's cache
+    monkeypatch.setattr("pipeline.adoption.estimate.check_compiler", lambda device: None)
+    monkeypatch.setattr("pipeline.adoption.estimate._seconds_per_view", lambda *_: (0.01, "a processor"))
+    monkeypatch.setattr("pipeline.adoption.estimate._seconds_per_pair", lambda *_: (0.1, ""))
+    monkeypatch.setattr("pipeline.adoption.estimate._training_step", lambda *_, **__: lambda: None)
+    monkeypatch.setattr("pipeline.adoption.estimate.time.perf_counter", lambda: next(clock))
+    text = (tiny / "params.yaml").read_text()
+    (tiny / "params.yaml").write_text(text.replace("compile: false", "compile: true "))
+    output = use("casme2", "--from", trees["casme2"].root)
+    assert "training  3 folds: about 2 minutes, 47 s each" in output  # 81 s, as above, and 2 x (20 + 2 x 5)
+    assert "of which about 60 s to compile the network" in output
+
+
+def test_use_says_that_nothing_can_be_compiled_here(tiny, trees, monkeypatch):
+    def fail(device):
+        raise InputError("train.compile is true, but")
+
+    monkeypatch.setattr("pipeline.adoption.estimate.check_compiler", fail)
+    text = (tiny / "params.yaml").read_text()
+    (tiny / "params.yaml").write_text(text.replace("compile: false", "compile: true "))
+    output = use("casme2", "--from", trees["casme2"].root)
+    assert "WARNING: train.compile is true, but. The estimate is without it." in output
+    assert "training  3 folds: about" in output and "to compile" not in output
 
 
 def test_clips_that_were_drawn_in_the_report_are_not_those_of_another_dataset(tiny, trees):
