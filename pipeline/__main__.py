@@ -51,8 +51,9 @@ def _short(name: object) -> str:
 @click.pass_context
 def main(context: click.Context) -> None:
     """What is done by hand beside `dvc repro`."""
-    from pipeline.runs import recovery
+    from pipeline.runs import recovery, site_cache
 
+    site_cache.check()
     context.obj = recovery.recover()
     for sentence in context.obj:
         click.echo(sentence, err=True)
