@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from tests.campaign import faults, inputs
+from tests.campaign.machines import machines
 from tests.campaign.outcome import Outcome
 from tests.campaign.study import Study
 
@@ -18,6 +19,7 @@ KINDS = {
     "kills": faults.kills,
     "folds": faults.fold_kills,
     "ablate": faults.ablation_kills,
+    "machines": machines,
 }
 """Attacks on a study; `inputs` needs none."""
 
@@ -27,7 +29,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__)
     parser.add_argument("kinds", nargs="+", choices=["inputs", *KINDS])
     parser.add_argument("--seed", type=int, default=0, help="of everything that is drawn at random")
-    parser.add_argument("--count", type=int, default=10, help="attacks of each kind; `inputs` has a fixed list")
+    parser.add_argument(
+        "--count", type=int, default=10, help="attacks of each kind; `inputs` and `machines` have fixed lists"
+    )
     parser.add_argument("--folder", type=Path, help="where the study is made; one that is there is used again")
     given = parser.parse_args()
     outcome, begin = Outcome(each=given.kinds != ["inputs"]), time.monotonic()
