@@ -29,7 +29,11 @@ def machines(study: Study, rng: random.Random, count: int, outcome: Outcome) -> 
         if case in _ROOT_ONLY and os.getuid() != 0:
             print(f"machines: {name}: not tried, because only root can make it", flush=True)
             continue
-        outcome.add("machines", name, case(study))
+        try:
+            fault = case(study)
+        except AssertionError as error:  # a command failed that had to work
+            fault = str(error)[-800:]
+        outcome.add("machines", name, fault)
 
 
 # --- what must work ---------------------------------------------------------------------------------------------------
