@@ -13,11 +13,12 @@ import pandas as pd
 import torch
 
 from pipeline.errors import InputError
+from pipeline.evaluation import protocols
 from pipeline.flow import estimators
 from pipeline.learning import augmentation, training
 from pipeline.learning.compiler import check_compiler
+from pipeline.networks.stanet.network import STANet, stanet_loss
 from pipeline.params import Params
-from pipeline.stanet.network import STANet, stanet_loss
 
 # Bytes of a float16 flow vector's component, and of a network with its description.
 _FLOW_BYTES, _MODEL_BYTES = 2, 2e6
@@ -31,7 +32,7 @@ def estimate(params: Params, clips: pd.DataFrame, areas: Sequence[int], device: 
     params
         The settings of the study.
     clips
-        The clips that are studied, with the columns `subject` and `label`.
+        The clips that are studied, with the columns `subject`, `label` and `database`.
     areas
         Pixels of a frame of each recording of the databases, once it is cropped to the face or not.
     device
@@ -44,13 +45,14 @@ def estimate(params: Params, clips: pd.DataFrame, areas: Sequence[int], device: 
     per_view, processor = _seconds_per_view(params, clips["label"].nunique(), device, compiled)
     augment = params.train.augmentation
     views = len(augmentation.views(augment.scales, augment.horizontal_flip)) if augment.views == "all" else 1
-    tested = clips["subject"].value_counts()
-    shown = sum(len(clips) - tested[subject] for subject in params.folds) * views * params.train.epochs
+    tested = protocols.folds(params.protocol, params.folds, clips)
+    trained = sum((~clips["subject"].isin(tested[fold])).sum() for fold in params.trained_folds)
+    shown = trained * views * params.train.epochs
     compiling = _seconds_of_compiling(params, clips["label"].nunique(), device) if compiled else 0.0
     seconds = shown * per_view + compiling
     click.echo(f"On this machine ({processor}):")
     click.echo(f"  flow      {pairs} pairs of frames: " + (remark or f"about {_duration(pairs * per_pair)}"))
-    folds = len(params.folds)
+    folds = len(params.trained_folds)
     click.echo(f"  training  {folds} folds: about {_duration(seconds)}, {_duration(seconds / folds)} each")
     if compiling:
         click.echo(f"            of which about {_duration(compiling)} to compile the network")
@@ -109,7 +111,7 @@ def _seconds_of_compiling(params: Params, classes: int, device: torch.device) ->
             begin = time.perf_counter()
             step()
             durations.append(time.perf_counter() - begin)
-    return 2 * (durations[0] + (len(params.folds) - 1) * durations[1])
+    return 2 * (durations[0] + (len(params.trained_folds) - 1) * durations[1])
 
 
 def _training_step(params: Params, classes: int, device: torch.device, compiled: bool) -> Callable[[], None]:

@@ -14,16 +14,16 @@ Open or chosen here:
 - The LSTM reads the features of the five states in their order, and its last state tells the class.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.cnn_lstm import objectives
-from pipeline.cnn_lstm.states import STATES
 from pipeline.learning.initialisation import initialise
+from pipeline.learning.objective import Logits
+from pipeline.networks.cnn_lstm import Weights, objectives
+from pipeline.networks.cnn_lstm.states import STATES
 
 _WIDTHS = (16, 32, 64, 64)  # channels of the convolutions, each of which halves the picture
 
@@ -42,13 +42,6 @@ class StatesOutput(NamedTuple):
     def logits(self) -> Tensor:
         """(N, K), the mean over the states."""
         return self.class_logits.mean(dim=1)
-
-
-class ClipOutput(NamedTuple):
-    """What CNN and LSTM give for N clips."""
-
-    logits: Tensor
-    """(N, K)."""
 
 
 class StatesCNN(nn.Module):
@@ -125,28 +118,17 @@ class CNNLSTM(nn.Module):
         initialise(self, seed)
         self.cnn = cnn.requires_grad_(False)
 
-    def forward(self, pictures: Tensor) -> ClipOutput:
+    def forward(self, pictures: Tensor) -> Logits:
         """Classify clips by their states: float32 (N, S, 1, size, size)."""
         features = self.cnn.features(pictures)  # (N, S, D)
         states, _ = self.lstm(features)  # (N, S, hidden)
-        return ClipOutput(self.classifier(states[:, -1]))
+        return Logits(self.classifier(states[:, -1]))
 
     def train(self, mode: bool = True) -> Self:
         """Training mode for what learns; the CNN's batch normalisation stays as it was trained."""
         super().train(mode)
         self.cnn.eval()
         return self
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Weight of each objective of the CNN."""
-
-    class_error: float
-    class_spread: float
-    state_error: float
-    state_spread: float
-    state_continuity: float
 
 
 def states_loss(output: StatesOutput, classes: Tensor, weights: Weights) -> Tensor:
