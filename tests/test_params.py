@@ -211,9 +211,7 @@ def test_the_settings_of_a_network_that_stood_among_the_comparators_are_kept(loa
     comparators = YAML(typ="safe", pure=True).load(COMMITTED)["comparators"]
     own = {"pooling": 4, "features": 8, "hidden": 9, "weights": dict.fromkeys(WEIGHTS, 0.5)}
     with pytest.raises(InputError) as error:
-        load(
-            comparators=comparators | {"networks": ["cnn_lstm"], "cnn_lstm": own}, networks=..., train__epochs=7
-        )
+        load(comparators=comparators | {"networks": ["cnn_lstm"], "cnn_lstm": own}, networks=..., train__epochs=7)
     message = str(error.value)
     assert "remove comparators.networks, comparators.cnn_lstm and put these lines in:\n" in message
     advice = YAML(typ="safe", pure=True).load(message.split("put these lines in:\n")[1])

@@ -16,7 +16,7 @@ from pipeline.adoption.estimate import estimate
 from pipeline.databases import megc2019
 from pipeline.databases.layouts import LAYOUTS
 from pipeline.databases.profiles import COMPOSITE_SETTINGS, PROFILES, StudySettings
-from pipeline.databases.task import Task, dataset_name, make_task
+from pipeline.databases.task import Selection, dataset_name, make_task
 from pipeline.device import resolve_device
 from pipeline.errors import InputError
 from pipeline.evaluation import protocols
@@ -217,7 +217,7 @@ def _study(
     dataset: str,
     classes: str,
     copies: Sequence[Copy],
-    task: Task,
+    task: Selection,
     settings: StudySettings,
     method: str | None,
     check: bool,

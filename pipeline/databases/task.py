@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Task:
+class Selection:
     """The clips of a dataset and their classes."""
 
     clips: "pd.DataFrame"
@@ -35,7 +35,7 @@ def dataset_name(database: str, classes: str) -> str:
     return f"{database}-3" if classes == "three" else database
 
 
-def make_task(recordings: Mapping[str, "pd.DataFrame"], profiles: Mapping[str, Profile], classes: str) -> Task:
+def make_task(recordings: Mapping[str, "pd.DataFrame"], profiles: Mapping[str, Profile], classes: str) -> Selection:
     """Choose and label the clips of a study.
 
     Parameters
@@ -68,10 +68,10 @@ def make_task(recordings: Mapping[str, "pd.DataFrame"], profiles: Mapping[str, P
     else:
         [profile] = profiles.values()
         names = profile.classes or tuple(sorted(clips["label"].unique()))
-    return Task(clips, names, left_out)
+    return Selection(clips, names, left_out)
 
 
-def check_subjects(task: Task, listed: Sequence[str], protocol: str, dataset: str) -> None:
+def check_subjects(selection: Selection, listed: Sequence[str], protocol: str, dataset: str) -> None:
     """Compare the subjects of params.yaml with those of the clips.
 
     DVC reads dvc.yaml before anything runs, so the lists of subjects and folds must stand in params.yaml.
@@ -81,7 +81,7 @@ def check_subjects(task: Task, listed: Sequence[str], protocol: str, dataset: st
     InputError
         They are not the same; the message has the right line.
     """
-    found = sorted(task.clips["subject"].unique())
+    found = sorted(selection.clips["subject"].unique())
     if sorted(listed) == found:
         return
     line = f"[{', '.join(json.dumps(subject) for subject in found)}]"
