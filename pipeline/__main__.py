@@ -7,10 +7,14 @@ import errno
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.errors import InputError
+
+if TYPE_CHECKING:  # no command waits for the packages of another
+    from pipeline.adoption.copies import Face
 
 _UNUSABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP}
 
@@ -47,8 +51,9 @@ def _short(name: object) -> str:
 @click.pass_context
 def main(context: click.Context) -> None:
     """What is done by hand beside `dvc repro`."""
-    from pipeline.runs import recovery
+    from pipeline.runs import recovery, site_cache
 
+    site_cache.check()
     context.obj = recovery.recover()
     for sentence in context.obj:
         click.echo(sentence, err=True)
@@ -130,6 +135,13 @@ def weights(file: Path) -> None:
     multiple=True,
     help="Its annotation, if several are there; in a study of several, DATABASE=FILE.",
 )
+@click.option(
+    "--face",
+    "faces",
+    multiple=True,
+    metavar="crop|none",
+    help="Cut the frames to the face, or do not; in a study of several, DATABASE=crop.",
+)
 @click.option("--accept", "accepted", multiple=True, help="Clip in which megc2019 may differ from the official list.")
 @click.option("--flow", "method", help="flow.method to use, instead of the one that the paper used.")
 @click.option(
@@ -152,6 +164,7 @@ def use(
     root: Path | None,
     title: str | None,
     annotated: tuple[str, ...],
+    faces: tuple[str, ...],
     accepted: tuple[str, ...],
     method: str | None,
     classes: str | None,
@@ -175,12 +188,14 @@ def use(
     tested = adopt.Protocol(protocol, folds)
     roots = {database: folder for database, folder in folders.items() if folder is not None}
     if name not in (adopt.COMPOSITE, megc2019.NAME):
-        if roots or title or accepted or len(annotated) > 1:
+        if roots or title or accepted or len(annotated) > 1 or len(faces) > 1:
             raise InputError(
                 f"{name} is one database: expected --from DIR; found what is for a study of several (use composite or "
                 f"use {megc2019.NAME})"
             )
-        adopt.use(name, root, Path(annotated[0]) if annotated else None, method, classes or "own", check, tested)
+        annotation = Path(annotated[0]) if annotated else None
+        face = _face(faces[0]) if faces else None
+        adopt.use(name, root, annotation, method, classes or "own", check, tested, face)
     else:
         if root or classes == "own":
             raise InputError(
@@ -188,20 +203,30 @@ def use(
             )
         if title and name != adopt.COMPOSITE:
             raise InputError(f"--as: expected with composite; {name} has a name")
-        adopt.use_composite(title or name, roots, _files(annotated), method, accepted, check, tested)
+        files = {database: Path(file) for database, file in _by_database("--annotation", "FILE", annotated).items()}
+        cut = {database: _face(face) for database, face in _by_database("--face", "crop", faces).items()}
+        adopt.use_composite(title or name, roots, files, method, accepted, check, tested, cut)
     if next_commands.wanted(quiet, result=False):
         click.echo(next_commands.after_use(load_params(paths.PARAMS), check))
 
 
-def _files(annotated: tuple[str, ...]) -> dict[str, Path]:
-    """The annotation of each database, from DATABASE=FILE."""
-    files: dict[str, Path] = {}
-    for entry in annotated:
-        database, _, file = entry.partition("=")
-        if not file:
-            raise InputError(f"--annotation: expected DATABASE=FILE in a study of several databases; found {entry}")
-        files[database] = Path(file)
-    return files
+def _by_database(option: str, what: str, given: tuple[str, ...]) -> dict[str, str]:
+    """Return the value of an option for each database, from DATABASE=VALUE."""
+    values: dict[str, str] = {}
+    for entry in given:
+        database, _, value = entry.partition("=")
+        if not value:
+            raise InputError(f"{option}: expected DATABASE={what} in a study of several databases; found {entry}")
+        values[database] = value
+    return values
+
+
+def _face(given: str) -> "Face":
+    if given == "crop":
+        return "crop"
+    if given == "none":
+        return "none"
+    raise InputError(f"--face: expected crop or none; found {given}")
 
 
 @main.command()

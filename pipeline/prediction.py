@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pipeline import paths, preparation
+from pipeline import lettering, paths, preparation
 from pipeline.errors import InputError
 from pipeline.evaluation import protocols
 from pipeline.flow import estimators
@@ -360,6 +360,8 @@ def _listed(settings: dict[str, Any]) -> str:
 
 def _notes(clip: Clip, length: int, networks: list[TrainedSTANet], params: Params) -> Iterator[str]:
     """What makes a prediction worth less than its probability."""
+    if boxes := lettering.missing("".join([clip.name, *networks[0].checkpoint.classes])):
+        yield f"no font on this machine has {' '.join(boxes)}: in the picture, these characters are boxes"
     table = _clips(params)
     if clip.subject is not None:
         seen = [network.path for network in networks if clip.subject not in network.checkpoint.test_subjects]

@@ -21,6 +21,11 @@ from stages.command import stage
 def main(database: str) -> None:
     """Check every annotated clip of DATABASE; all defects are reported at once."""
     params = load_params(paths.PARAMS)
+    if params.train.compile:  # the first stage that can say that it is impossible: training comes last
+        from pipeline.device import resolve_device  # PyTorch, which this stage needs for nothing else
+        from pipeline.learning.compiler import check_compiler
+
+        check_compiler(resolve_device(params.runtime.device))
     settings = params.databases[database]
     reading = readers.read(database, Path(settings.raw), settings.exclude, _annotation(database, settings))
     if len(params.databases) == 1:

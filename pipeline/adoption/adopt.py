@@ -10,7 +10,7 @@ import click
 import pandas as pd
 
 from pipeline import paths
-from pipeline.adoption.copies import Copy, check_apart, check_distinct, examine, locate, locked
+from pipeline.adoption.copies import Copy, Face, check_apart, check_distinct, examine, locate, locked
 from pipeline.adoption.describe import write_contact_sheet
 from pipeline.adoption.estimate import estimate
 from pipeline.databases import megc2019
@@ -56,6 +56,7 @@ def use(
     classes: str = "own",
     check: bool = False,
     protocol: Protocol = Protocol(),
+    face: Face | None = None,
 ) -> None:
     """Check the copy of a database and study it from now on.
 
@@ -75,6 +76,8 @@ def use(
         Only say what would be changed.
     protocol
         Which subjects are tested in which fold.
+    face
+        Whether frames are to be cropped to the face; None for what was set before, or for what they seem to need.
 
     Raises
     ------
@@ -87,14 +90,16 @@ def use(
     before = load_params(paths.PARAMS)
     dataset = dataset_name(name, classes)
     if name == "synthetic":
-        if root or annotated:
-            raise InputError("the synthetic dataset is made by the stage synthesize: it has no folder to name")
+        if root or annotated or face:
+            raise InputError(
+                "the synthetic dataset is made by the stage synthesize: it has no folder to name, and shows faces only"
+            )
         settings = PROFILES[name].settings
         database, subjects = _synthetic(before)
         values = _values(dataset, {name: database}, classes, subjects, protocol, settings, method)
         _adopt(before, values, check)
         return
-    copy = examine(name, locate(name, root, before), annotated, before, classes)
+    copy = examine(name, locate(name, root, before), annotated, before, classes, face)
     task = make_task({name: copy.reading.table}, {name: copy.profile}, classes)
     _study(before, dataset, classes, [copy], task, copy.profile.settings, method, check, protocol)
 
@@ -107,6 +112,7 @@ def use_composite(
     accepted: Sequence[str] = (),
     check: bool = False,
     protocol: Protocol = Protocol(),
+    faces: Mapping[str, Face] | None = None,
 ) -> None:
     """Check the copies of several databases and study them as one from now on, in the three classes of MEGC 2019.
 
@@ -126,6 +132,8 @@ def use_composite(
         Only say what would be changed.
     protocol
         Which subjects are tested in which fold.
+    faces
+        As `face` of `use`, by database.
 
     Raises
     ------
@@ -155,10 +163,14 @@ def use_composite(
         raise InputError(f"--accept: expected with {megc2019.NAME}, whose clips are those of a list; found with {name}")
     if strangers := sorted(set(annotated) - set(wanted)):
         raise InputError(f"--annotation: expected one of {', '.join(wanted)}; found {', '.join(strangers)}")
+    faces = faces or {}
+    if strangers := sorted(set(faces) - set(wanted)):
+        raise InputError(f"--face: expected one of {', '.join(wanted)}; found {', '.join(strangers)}")
     folders = {database: locate(database, roots.get(database), before) for database in sorted(wanted)}
     check_apart(folders)
     copies = [
-        examine(database, folder, annotated.get(database), before, "three") for database, folder in folders.items()
+        examine(database, folder, annotated.get(database), before, "three", faces.get(database))
+        for database, folder in folders.items()
     ]
     check_distinct(copies)
     task = make_task(

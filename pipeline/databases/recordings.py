@@ -244,22 +244,41 @@ def _frame_defects(sample: Sample, wanted: range) -> Iterable[str]:
     there = [number for number in files if wanted.start <= number < wanted.stop]
     if missing := _gaps(there, wanted):
         yield f"{missing} of {sample.onset}-{sample.offset} missing in {sample.frames}"
-    first: frame_files.Size | None = None
+    first: frame_files.Picture | None = None
+    turned: dict[int, list[int]] = {}
     for number in there:
         try:
-            size = frame_files.check(files[number])
+            picture = frame_files.check(files[number])
         except frame_files.Unusable as reason:
             yield f"{files[number]} {reason}"
             continue
-        first = first or size
-        if size != first:
-            yield f"{files[number]} has {size.width} x {size.height} px, those before {first.width} x {first.height}"
+        first = first or picture
+        turned.setdefault(picture.orientation, []).append(number)
+        if picture[:2] != first[:2] and len(turned) == 1:
+            size = f"{picture.width} x {picture.height}"
+            yield f"{files[number]} has {size} px, those before {first.width} x {first.height}"
+    if len(turned) > 1:
+        found = "; ".join(f"{orientation} in {_named(numbers)}" for orientation, numbers in sorted(turned.items()))
+        yield (
+            f"{sample.frames}: its frames are turned in different ways by their EXIF orientation, {found}. Give all "
+            "frames of a clip the one that shows the face upright (with exiftool: -n -Orientation=1 FILES)"
+        )
 
 
 def _gaps(there: list[int], wanted: range) -> str:
     """`frames 3, 7-9` for what is missing; in the time of what is there, however far away the offset is."""
     borders = [wanted.start - 1, *there, wanted.stop]
-    gaps = [(before + 1, after - 1) for before, after in itertools.pairwise(borders) if after - before > 1]
-    spans = ", ".join(f"{first}-{last}" if last > first else str(first) for first, last in gaps)
-    several = len(gaps) > 1 or any(last > first for first, last in gaps)
-    return f"frame{'s' * several} {spans}" if gaps else ""
+    return _frames([(before + 1, after - 1) for before, after in itertools.pairwise(borders) if after - before > 1])
+
+
+def _named(numbers: list[int]) -> str:
+    """`frames 3, 7-9` for ascending numbers."""
+    starts = [number for number in numbers if number - 1 not in numbers]
+    ends = [number for number in numbers if number + 1 not in numbers]
+    return _frames(list(zip(starts, ends, strict=True)))
+
+
+def _frames(spans: list[tuple[int, int]]) -> str:
+    listed = ", ".join(f"{first}-{last}" if last > first else str(first) for first, last in spans)
+    several = len(spans) > 1 or any(last > first for first, last in spans)
+    return f"frame{'s' * several} {listed}" if spans else ""

@@ -16,7 +16,7 @@ FORM = annotation.Form(
 )
 
 # Ids and subjects become names of files and of stages.
-_SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # as `subjects` in params.yaml may be
 _CLIP = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
 
 
@@ -65,7 +65,10 @@ def _samples(file: Path, tree: Tree) -> Iterator[Sample]:
                 "expected an id of letters, digits, `_`, `-`, `.`, with `/` for levels, and of no other clip's level"
             )
         elif not _SUBJECT.fullmatch(subject):
-            fault = f"expected a subject of letters, digits, `_`, `-`, not `-` first; found {subject!r}"
+            fault = (
+                "expected a subject of the characters A-Z, a-z, 0-9, `_`, `-`, `.`, with a letter or digit first; "
+                f"found {subject!r}. Give this person such a name, as p01"
+            )
         elif not row.text("frames"):
             fault = "expected a folder in the column frames, found none"
         elif length and onset is not None and offset is not None and row.number("n_frames") != offset - onset + 1:

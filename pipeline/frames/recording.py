@@ -17,7 +17,8 @@ class Recording:
     Raises
     ------
     InputError
-        When a frame is asked for that is missing, unreadable, or of another size than the frames before it.
+        When a frame is asked for that is missing, unreadable, or of another size or EXIF orientation than the frames
+        before it.
     """
 
     def __init__(self, folder: Path, onset: int, offset: int, box: tuple[int, int, int, int] | None = None) -> None:
@@ -27,6 +28,7 @@ class Recording:
         self.box = box
         self._files = frame_files.numbered(folder)
         self._shape: tuple[int, ...] | None = None
+        self._orientation: int | None = None
         self._cached = lru_cache(maxsize=2)(self._read)  # neighbours in time are the only frames needed twice
 
     def __len__(self) -> int:
@@ -44,6 +46,13 @@ class Recording:
                 "Copy the clip again from the dataset, or list it under `exclude`."
             )
         image = frame_files.read(self._files[number])
+        orientation = frame_files.orientation(self._files[number])
+        self._orientation = self._orientation or orientation
+        if orientation != self._orientation:
+            raise InputError(
+                f"{self._files[number]}: expected EXIF orientation {self._orientation} like the frames before it, "
+                f"found {orientation}. Give all frames of a clip the one that shows the face upright."
+            )
         self._shape = self._shape or image.shape
         if image.shape != self._shape:
             raise InputError(

@@ -4,6 +4,8 @@ Every one must end in the error for the person at the keyboard, soon, without a 
 """
 
 import dataclasses
+import datetime
+import functools
 import io
 import json
 import os
@@ -21,6 +23,7 @@ import numpy as np
 import pandas as pd
 import torch
 from click.testing import CliRunner
+from PIL import Image
 from ruamel.yaml import YAML
 
 from pipeline.__main__ import main
@@ -36,6 +39,7 @@ from pipeline.params import load_params, parse_params
 from pipeline.storage import class_names, parts, sources, tables
 from tests.campaign.outcome import Outcome
 from tests.conftest import write_frame
+from tests.official import write_xlsx
 from tests.stages.conftest import ROOT
 
 _SECONDS = 20
@@ -393,6 +397,15 @@ def _table_files() -> Iterator[Case]:
         readers.read("table", folder)
 
     yield Case(kind, "two sheets", sheets, ("x.xlsx", "one, two"))
+    for cell, word in ((datetime.date(2024, 3, 5), "a date"), (datetime.time(3, 5), "a time"), (True, "a truth value")):
+
+        def changed(folder: Path, cell: object = cell) -> None:
+            rows = _clips(folder)
+            rows[0]["label"] = cell
+            write_xlsx(folder / "x.xlsx", [list(rows[0]), *(list(row.values()) for row in rows)])
+            readers.read("table", folder)
+
+        yield Case(kind, f"{word} as a label", changed, ("x.xlsx:2: label", word, "Format the column as text"))
 
     def linked(folder: Path) -> None:
         pd.DataFrame(_clips(folder)).to_csv(folder / "clips.csv", index=False)
@@ -460,6 +473,31 @@ def _pictures() -> Iterator[Case]:
             yield Case("pictures", f"{suffix}: {name}", frame(change, suffix), ("clips.csv:2", f"2{suffix}"))
     for share in (0.3, 0.5, 0.7, 0.9):
         yield Case("pictures", f".png: a bit at {share:.0%}", frame(flipped(share), ".png"), ("2.png",))
+
+    def saved(options: Callable[[], dict[str, Any]], mode: str) -> Callable[[Path], object]:
+        def give(folder: Path) -> None:
+            rows = _clips(folder)
+            with Image.open(folder / "p1/a/2.png") as image:
+                image.load()
+            changed = image.convert(mode)
+            if mode == "RGBA":
+                changed.putpixel((3, 4), (0, 0, 0, 0))
+            changed.save(folder / "p1/a/2.png", **options())
+            pd.DataFrame(rows).to_csv(folder / "clips.csv", index=False)
+            readers.read("table", folder)
+
+        return give
+
+    def turned(orientation: int) -> dict[str, Any]:
+        tags = Image.Exif()
+        tags[0x0112] = orientation
+        return {"exif": tags}
+
+    yield Case("pictures", "a transparent pixel", saved(dict, "RGBA"), ("2.png has transparent pixels",))
+    for orientation in range(2, 9):
+        words = ("p1/a: its frames are turned", f"1 in frames 1, 3; {orientation} in frame 2")
+        turn = functools.partial(turned, orientation)
+        yield Case("pictures", f"EXIF orientation {orientation}", saved(turn, "RGB"), words)
 
     def pipe(folder: Path) -> None:
         rows = _clips(folder)
@@ -711,6 +749,11 @@ def _commands() -> Iterator[Case]:
         (("use", "casme2", "--from", "empty", "--flow", "fast"), "--flow: expected one of", empty),
         (("use", "synthetic", "--from", "empty"), "no folder to name", empty),
         (("use", "synthetic", "--classes", "four"), "four", None),
+        (("use", "casme2", "--from", "empty", "--face", "cut"), "--face: expected crop or none", empty),
+        (("use", "composite", "--face", "crop"), "--face: expected DATABASE=crop", None),
+        (("score", "nowhere.csv"), "nowhere.csv", None),
+        (("score", "weights"), "weights", None),
+        (("score", "params.yaml"), "expected the columns", None),
         (("predict", "nowhere"), "expected a", None),
         (("predict", ""), "expected a", None),
         (("predict", "a\0b"), "expected a", None),

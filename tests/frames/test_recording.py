@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline.errors import InputError
 from pipeline.frames import resampling
@@ -34,4 +35,13 @@ def test_a_missing_frame_is_named(folder):
 def test_a_frame_of_another_size_is_named(folder):
     write_frame(folder / "img10.jpg", 0, height=50)
     with pytest.raises(InputError, match=r"img10\.jpg: expected 30 x 40 px.*found 30 x 50 px"):
+        resampling.interpolate(Recording(folder, 8, 12), 20)
+
+
+def test_a_frame_that_is_turned_in_another_way_is_named(folder):
+    tags = Image.Exif()
+    tags[0x0112] = 3
+    with Image.open(folder / "img10.jpg") as image:
+        image.save(folder / "img10.jpg", exif=tags)
+    with pytest.raises(InputError, match=r"img10\.jpg: expected EXIF orientation 1 like the frames before it, found 3"):
         resampling.interpolate(Recording(folder, 8, 12), 20)

@@ -618,7 +618,7 @@ def test_the_compiler_computes_as_deterministically_as_the_rest(monkeypatch, det
     monkeypatch.setattr(torch, "compile", lambda network, **_: network)  # which takes seconds to begin
     monkeypatch.setattr(config, "deterministic", not deterministic)
     training.fix_arithmetic(1, deterministic=deterministic)
-    training._compiled(nn.Linear(1, 1))
+    training.compiled(nn.Linear(1, 1))
     assert config.deterministic == torch.are_deterministic_algorithms_enabled() == deterministic
 
 
