@@ -30,7 +30,10 @@ def main(database: str) -> None:
     if settings.face == "crop":
         bar = progress(params, "faces", "clip", len(clips))
         frames = ((clip.clip, recording(clip)[0]) for clip in bar(clips))
-        boxes = face_crop.boxes_for(frames, settings.face_boxes, paths.faceless(database))
+        notes: list[str] = []
+        boxes = face_crop.boxes_for(frames, settings.face_boxes, paths.faceless(database), notes.append)
+        for note in notes:
+            click.echo(f"Note: {note}. `face_boxes` in {paths.PARAMS} gives another square.", err=True)
 
     def interpolated(clip: ClipRow) -> tuple[str, np.ndarray]:
         return clip.clip, resampling.interpolate(recording(clip, boxes.get(clip.clip)), params.interpolation.frames)

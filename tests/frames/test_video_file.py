@@ -156,7 +156,7 @@ def test_the_frames_of_a_window_are_those_of_the_whole_video(tmp_path, suffix, c
 
 def test_only_what_a_window_needs_is_decoded(tmp_path):
     video = VideoFile(encoded(tmp_path / "clip.mp4"), 45, 50)
-    assert [number for number, _ in video._decoding][0] == 41  # the key frame before the onset
+    assert next(number for number, _ in video._decoding) == 41  # the key frame before the onset
 
 
 def test_damage_matters_only_where_the_window_needs_it(tmp_path, capfd):
