@@ -119,7 +119,7 @@ def test_faces_are_found_that_are_turned_dark_or_small(onsets, change):
         elif change == "half in the dark":
             picture = np.rint(picture * np.where(np.arange(480) < centre[0], 0.15, 1)[:, None]).astype(np.uint8)
         elif change == "dark":
-            picture = np.rint(picture * 0.08).astype(np.uint8)
+            picture = np.rint(picture * 0.04).astype(np.uint8)
         else:
             picture = on_background(
                 cv2.resize(picture, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA), 480, 640, 0, 0
@@ -157,3 +157,11 @@ def test_notes_on_squares_name_their_clip(onsets, tmp_path):
     assert list(boxes) == ["sub01/a", "sub01/b", "sub01/c"]
     [note] = notes  # a square by hand was chosen by someone who saw the frame
     assert note.startswith("sub01/b: ")
+
+
+@pytest.mark.parametrize(("other", "count"), [((20, 20, 60, 60), 0), ((150, 0, 60, 60), 1), ((150, 0, 40, 40), 0)])
+def test_a_face_that_is_found_twice_is_one_face(monkeypatch, other, count):
+    monkeypatch.setattr(face_crop, "find_faces", lambda frame: [(0, 0, 100, 100), other])
+    notes = []
+    assert face_crop.box_for(np.zeros((100, 250, 3), np.uint8), note=notes.append) == (0, 0, 100, 100)
+    assert len(notes) == count
