@@ -1,11 +1,14 @@
 """Interpolate every clip to F frames between onset and offset, cropped to the face where that is asked for."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import numpy as np
 
 from pipeline import paths
+from pipeline.errors import InputError
 from pipeline.frames import face_crop, resampling
 from pipeline.frames.recording import Recording
 from pipeline.params import load_params
@@ -26,14 +29,32 @@ def main(database: str) -> None:
     def recording(clip: ClipRow, box: face_crop.Box | None = None) -> Recording:
         return Recording(Path(settings.raw) / clip.frames, clip.onset, clip.offset, box)
 
+    @contextmanager
+    def excludable(clip: ClipRow) -> Iterator[None]:
+        """Say of a clip whose frames cannot be used how to go on without it."""
+        try:
+            yield
+        except InputError as error:
+            raise InputError(
+                f"{error} Or list {clip.clip} under databases.{database}.exclude in {paths.PARAMS}."
+            ) from error
+
+    def onset(clip: ClipRow) -> tuple[str, np.ndarray]:
+        with excludable(clip):
+            return clip.clip, recording(clip)[0]
+
+    def interpolated(clip: ClipRow) -> tuple[str, np.ndarray]:
+        with excludable(clip):
+            frames = recording(clip, boxes.get(clip.clip))
+            return clip.clip, resampling.interpolate(frames, params.interpolation.frames)
+
     boxes: dict[str, face_crop.Box] = {}
     if settings.face == "crop":
         bar = progress(params, "faces", "clip", len(clips))
-        frames = ((clip.clip, recording(clip)[0]) for clip in bar(clips))
-        boxes = face_crop.boxes_for(frames, settings.face_boxes, paths.faceless(database))
-
-    def interpolated(clip: ClipRow) -> tuple[str, np.ndarray]:
-        return clip.clip, resampling.interpolate(recording(clip, boxes.get(clip.clip)), params.interpolation.frames)
+        notes: list[str] = []
+        boxes = face_crop.boxes_for(map(onset, bar(clips)), settings.face_boxes, paths.faceless(database), notes.append)
+        for note in notes:
+            click.echo(f"Note: {note}. `face_boxes` in {paths.PARAMS} gives another square.", err=True)
 
     bar = progress(params, "interpolate", "clip", len(clips))
     with staged(paths.partial("interpolate", database), paths.interpolated(database)) as [path]:

@@ -12,7 +12,7 @@ from pipeline.frames import frame_files
 class Recording:
     """Frames of one clip from onset to offset, uint8 (H, W, 3) RGB, each read when it is asked for.
 
-    With a `box` (x, y, width, height in pixels), only what is inside it.
+    The `box` (x, y, width, height in pixels) can be set at any time: only what is inside it is then given.
 
     Raises
     ------
@@ -37,13 +37,17 @@ class Recording:
     def __getitem__(self, index: int) -> np.ndarray:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        return self._cached(self.onset + index)
+        image = self._cached(self.onset + index)
+        if self.box is None:
+            return image
+        x, y, width, height = self.box
+        return image[y : y + height, x : x + width]
 
     def _read(self, number: int) -> np.ndarray:
         if number not in self._files:
             raise InputError(
                 f"{self.folder}: expected frames {self.onset} to {self.offset}, but frame {number} is missing. "
-                "Copy the clip again from the dataset, or list it under `exclude`."
+                "Copy the clip again."
             )
         image = frame_files.read(self._files[number])
         orientation = frame_files.orientation(self._files[number])
@@ -57,10 +61,6 @@ class Recording:
         if image.shape != self._shape:
             raise InputError(
                 f"{self._files[number]}: expected {self._shape[1]} x {self._shape[0]} px like the frames before it, "
-                f"found {image.shape[1]} x {image.shape[0]} px. Copy the clip again from the dataset, or list it under "
-                "`exclude`."
+                f"found {image.shape[1]} x {image.shape[0]} px. Copy the clip again."
             )
-        if self.box is None:
-            return image
-        x, y, width, height = self.box
-        return image[y : y + height, x : x + width]
+        return image

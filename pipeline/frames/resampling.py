@@ -49,6 +49,11 @@ def interpolate(clip: Frames, count: int) -> np.ndarray:
     return np.stack(out)
 
 
+def nearest(index: int, length: int, count: int) -> int:
+    """Return the frame, counted from 0, of a clip of `length` frames that is nearest to frame `index` of `count`."""
+    return round(index * (length - 1) / (count - 1))
+
+
 def resize(clip: np.ndarray, size: int) -> np.ndarray:
     """Resize every frame to size x size pixels: uint8 (F, H, W, 3) -> uint8 (F, size, size, 3).
 

@@ -521,7 +521,7 @@ def _videos() -> Iterator[Case]:
                 writer.write(np.roll(picture, shift, 1))
             writer.release()
             path.write_bytes(change(bytearray(path.read_bytes())))
-            VideoFile(path)
+            list(VideoFile(path))
 
         return give
 
