@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -61,6 +61,16 @@ PlainPath = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=1000
 """A path without control characters."""
 
 
+def _largest_gap(value: Any) -> Any:
+    if value != "refuse" and not (type(value) is int and 1 <= value <= 1000):
+        raise ValueError("must be refuse, or a number of frames from 1 to 1000")
+    return value
+
+
+MissingFrames = Annotated[int | Literal["refuse"], PlainValidator(_largest_gap)]
+"""Most consecutive frames that a clip may lack."""
+
+
 @dataclass(frozen=True, config=_STRICT)
 class Synthesize:
     """Settings of the embedded dataset."""
@@ -95,8 +105,14 @@ class Database:
     raw: PlainPath
     annotation: Annotation
     exclude: tuple[str, ...]
+    missing_frames: MissingFrames
     face: Literal["crop", "none"]
     face_boxes: dict[str, tuple[NotNegativeInt, NotNegativeInt, Positive, Positive]]
+
+    @property
+    def largest_gap(self) -> int | None:
+        """Most consecutive frames that a clip may lack; None: no frame may be missing."""
+        return None if self.missing_frames == "refuse" else self.missing_frames
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -226,7 +242,7 @@ class Params:
 
     dataset: str
     databases: Annotated[dict[Annotated[str, _one_of(PROFILES)], Database], Field(min_length=1)]
-    classes: Literal["own", "three"]
+    classes: Literal["own", "three", "six", "seven"]
     accepted: Annotated[tuple[str, ...], AfterValidator(_distinct)]
     subjects: Annotated[Subjects, Field(min_length=2)]
     held_out: Literal["all"] | Subjects
@@ -291,9 +307,11 @@ class Params:
                 f"{list(self.accepted)}"
             )
         if len(self.databases) > 1:
-            if self.classes == "own":
-                yield f"classes: must be three for several databases ({', '.join(self.databases)}), found own"
-            if not re.fullmatch(r"[a-z][a-z0-9-]*", self.dataset) or self.dataset.removesuffix("-3") in PROFILES:
+            if self.classes != "three":
+                databases = ", ".join(self.databases)
+                yield f"classes: must be three for several databases ({databases}), found {self.classes}"
+            single = {dataset_name(name, task) for name, profile in PROFILES.items() for task in profile.tasks}
+            if not re.fullmatch(r"[a-z][a-z0-9-]*", self.dataset) or self.dataset in single | set(PROFILES):
                 yield (
                     "dataset: must be a name of its own (letters, digits, `-`) for a study of several databases, found "
                     f"{self.dataset!r}"
@@ -399,6 +417,7 @@ def _refuse_old_form(document: dict[str, Any], path: Path) -> None:
     old = {key: document[key] for key in _MOVED if key in document}
     if not old:
         return
+    old = {"missing_frames": "refuse"} | old
     text = io.StringIO()
     yaml = YAML()
     yaml.dump({"databases": {str(document.get("dataset", "synthetic")): old}, "classes": "own"}, text)

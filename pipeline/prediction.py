@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from pipeline import paths
+from pipeline.databases import missing_frames
 from pipeline.errors import InputError
 from pipeline.flow import estimators
 from pipeline.frames import face_crop, frame_files, head_motion, resampling
@@ -29,7 +30,7 @@ from pipeline.storage.parts import prefix
 
 STEPS = ("frames", "optical flow", "networks", "picture")
 _FIGURES = (".png", ".svg")
-_NUMBERS = ("onset", "offset", "n_frames")
+_NUMBERS = ("onset", "offset", "n_frames", missing_frames.COLUMN)
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Clip:
     """`crop` or `none`, as params.yaml says for its database."""
     box: face_crop.Box | None = None
     """Square around the face, where params.yaml has one for it."""
+    gaps: bool = False
+    """It lacks frames, as params.yaml allows for its database."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,8 @@ def predict(
 
     step("frames")
     recording = _recording(clip, face or clip.face or _common_face(params))
-    filmed = resampling.resize(resampling.interpolate(recording, count), size)
+    times = recording.times if isinstance(recording, Recording) else None
+    filmed = resampling.resize(resampling.interpolate(recording, count, times), size)
     path = _head_path(clip, filmed, params.head_motion)
     step("optical flow")
     # Rounded twice, as `extract_flow` does.
@@ -241,6 +245,7 @@ def _of_dataset(known: pd.DataFrame, onset: int | None, offset: int | None, para
         row.label,
         settings.face,
         settings.face_boxes.get(own_name),
+        row.clip in missing_frames.clips_with_gaps(known),
     )
 
 
@@ -389,7 +394,7 @@ def _recording(clip: Clip, face: str) -> Recording | VideoFile:
             )
         onset = min(numbers) if clip.onset is None else clip.onset
         offset = max(numbers) if clip.offset is None else clip.offset
-        return Recording(clip.source, onset, offset, box)
+        return Recording(clip.source, onset, offset, box, gaps=clip.gaps)
 
     whole = opened()
     if whole.offset <= whole.onset:

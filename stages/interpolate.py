@@ -6,6 +6,7 @@ import click
 import numpy as np
 
 from pipeline import paths
+from pipeline.databases import missing_frames
 from pipeline.frames import face_crop, resampling
 from pipeline.frames.recording import Recording
 from pipeline.params import load_params
@@ -21,10 +22,13 @@ def main(database: str) -> None:
     """Linear interpolation in time (section 4.1), one clip of DATABASE in memory at a time."""
     params = load_params(paths.PARAMS)
     settings = params.databases[database]
-    clips = list(clip_rows(tables.read(paths.recordings(database), columns=ClipRow._fields)))
+    table = tables.read(paths.recordings(database), numbers=(missing_frames.COLUMN,), columns=ClipRow._fields)
+    clips = list(clip_rows(table))
+    gaps = missing_frames.clips_with_gaps(table)
 
     def recording(clip: ClipRow, box: face_crop.Box | None = None) -> Recording:
-        return Recording(Path(settings.raw) / clip.frames, clip.onset, clip.offset, box)
+        folder = Path(settings.raw) / clip.frames
+        return Recording(folder, clip.onset, clip.offset, box, gaps=clip.clip in gaps)
 
     boxes: dict[str, face_crop.Box] = {}
     if settings.face == "crop":
@@ -33,7 +37,8 @@ def main(database: str) -> None:
         boxes = face_crop.boxes_for(frames, settings.face_boxes, paths.faceless(database))
 
     def interpolated(clip: ClipRow) -> tuple[str, np.ndarray]:
-        return clip.clip, resampling.interpolate(recording(clip, boxes.get(clip.clip)), params.interpolation.frames)
+        frames = recording(clip, boxes.get(clip.clip))
+        return clip.clip, resampling.interpolate(frames, params.interpolation.frames, frames.times)
 
     bar = progress(params, "interpolate", "clip", len(clips))
     with staged(paths.partial("interpolate", database), paths.interpolated(database)) as [path]:

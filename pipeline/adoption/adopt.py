@@ -14,13 +14,13 @@ from pipeline.adoption.describe import write_contact_sheet
 from pipeline.adoption.estimate import estimate
 from pipeline.databases import megc2019
 from pipeline.databases.layouts import LAYOUTS
-from pipeline.databases.profiles import COMPOSITE_SETTINGS, PROFILES, StudySettings
-from pipeline.databases.task import Task, dataset_name, make_task
+from pipeline.databases.profiles import COMPOSITE_SETTINGS, PROFILES, StudySettings, profile_of
+from pipeline.databases.task import Task, dataset_name, make_task, task_named
 from pipeline.device import resolve_device
 from pipeline.errors import InputError
 from pipeline.evaluation import loso
 from pipeline.flow.estimators import METHODS
-from pipeline.params import Annotation, Database, Params, load_params, parse_params
+from pipeline.params import Annotation, Database, MissingFrames, Params, load_params, parse_params
 from pipeline.storage import params_file
 from pipeline.storage.outputs import staged
 
@@ -35,6 +35,7 @@ def use(
     method: str | None = None,
     classes: str = "own",
     check: bool = False,
+    missing_frames: MissingFrames | None = None,
 ) -> None:
     """Check the copy of a database and study it from now on.
 
@@ -49,9 +50,11 @@ def use(
     method
         `flow.method` to use instead of the database's own.
     classes
-        `own` or `three`.
+        A task of the database, by its name or its number of classes: `own`, `seven`, `7`.
     check
         Only say what would be changed.
+    missing_frames
+        `refuse`, or the most consecutive frames that a clip may lack; None for what params.yaml says.
 
     Raises
     ------
@@ -62,15 +65,16 @@ def use(
         raise InputError(f"expected one of the databases {', '.join(PROFILES)}; found {name}")
     _check_method(method)
     before = load_params(paths.PARAMS)
+    classes = task_named(profile_of(name, before.synthesize.layout), classes)
     dataset = dataset_name(name, classes)
     if name == "synthetic":
-        if root or annotated:
+        if root or annotated or missing_frames:
             raise InputError("the synthetic dataset is made by the stage synthesize: it has no folder to name")
         settings = PROFILES[name].settings
         database, subjects = _synthetic(before)
         _adopt(before, _values(dataset, {name: database}, classes, subjects, settings, method), check)
         return
-    copy = examine(name, locate(name, root, before), annotated, before, classes)
+    copy = examine(name, locate(name, root, before), annotated, before, classes, missing_frames)
     task = make_task({name: copy.reading.table}, {name: copy.profile}, classes)
     _study(before, dataset, classes, [copy], task, copy.profile.settings, method, check)
 
@@ -82,6 +86,7 @@ def use_composite(
     method: str | None = None,
     accepted: Sequence[str] = (),
     check: bool = False,
+    missing_frames: Mapping[str, MissingFrames] | None = None,
 ) -> None:
     """Check the copies of several databases and study them as one from now on, in the three classes of MEGC 2019.
 
@@ -99,6 +104,8 @@ def use_composite(
         Clips in which megc2019 may differ from the list.
     check
         Only say what would be changed.
+    missing_frames
+        As in `use`, by database.
 
     Raises
     ------
@@ -128,10 +135,14 @@ def use_composite(
         raise InputError(f"--accept: expected with {megc2019.NAME}, whose clips are those of a list; found with {name}")
     if strangers := sorted(set(annotated) - set(wanted)):
         raise InputError(f"--annotation: expected one of {', '.join(wanted)}; found {', '.join(strangers)}")
+    gaps = missing_frames or {}
+    if strangers := sorted(set(gaps) - set(wanted)):
+        raise InputError(f"--missing-frames: expected one of {', '.join(wanted)}; found {', '.join(strangers)}")
     folders = {database: locate(database, roots.get(database), before) for database in sorted(wanted)}
     check_apart(folders)
     copies = [
-        examine(database, folder, annotated.get(database), before, "three") for database, folder in folders.items()
+        examine(database, folder, annotated.get(database), before, "three", gaps.get(database))
+        for database, folder in folders.items()
     ]
     check_distinct(copies)
     task = make_task(
@@ -209,6 +220,7 @@ def _synthetic(before: Params) -> tuple[Database, list[str]]:
         raw=paths.SYNTHETIC.as_posix(),
         annotation=Annotation(file="auto", sha256=""),
         exclude=() if last is None else last.exclude,
+        missing_frames="refuse",
         face="none",
         face_boxes={} if last is None else last.face_boxes,
     )

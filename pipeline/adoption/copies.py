@@ -18,7 +18,7 @@ from pipeline.databases.recordings import Reading, UnusableRows
 from pipeline.databases.task import make_task
 from pipeline.errors import InputError
 from pipeline.frames import frame_files
-from pipeline.params import Annotation, Database, Params
+from pipeline.params import Annotation, Database, MissingFrames, Params
 from pipeline.storage.digests import sha256
 
 # Releases of frames that are cropped to the face say so in their names.
@@ -60,7 +60,14 @@ def locate(name: str, root: Path | None, before: Params) -> Path:
     return _absolute(root)
 
 
-def examine(name: str, root: Path, annotated: Path | None, before: Params, classes: str) -> Copy:
+def examine(
+    name: str,
+    root: Path,
+    annotated: Path | None,
+    before: Params,
+    classes: str,
+    missing_frames: MissingFrames | None = None,
+) -> Copy:
     """Check a copy and print what is in it.
 
     Parameters
@@ -74,7 +81,9 @@ def examine(name: str, root: Path, annotated: Path | None, before: Params, class
     before
         The parameters so far: what they say of single clips of this database stays.
     classes
-        `own` or `three`.
+        A task of the database.
+    missing_frames
+        `refuse`, or the most consecutive frames that a clip may lack; None for what params.yaml says.
 
     Raises
     ------
@@ -94,7 +103,10 @@ def examine(name: str, root: Path, annotated: Path | None, before: Params, class
         given = list(last.exclude)
     exclude = tuple(dict.fromkeys([*earlier.get("exclude", []), *given]))
     profile = PROFILES[name]
-    reading, foreign = _read(profile, classes, root, exclude, annotated, another=last is None)
+    allowed = missing_frames or (earlier.get("missing_frames", "refuse") if last is None else last.missing_frames)
+    reading, foreign = _read(
+        profile, classes, root, exclude, annotated, None if allowed == "refuse" else allowed, another=last is None
+    )
     sizes = sizes_of(root, reading.table)
     describe(profile, root, reading, make_task({name: reading.table}, {name: profile}, classes), sizes)
     kept = tuple(entry for entry in exclude if entry not in foreign)
@@ -106,7 +118,8 @@ def examine(name: str, root: Path, annotated: Path | None, before: Params, class
         raw=str(root),
         annotation=_annotation(root, annotated),
         exclude=kept,
-        face=_face(name, root, reading.table),
+        missing_frames=allowed,
+        face=_face(profile, root, reading.table),
         face_boxes={clip: tuple(box) for clip, box in boxes.items() if clip in known or last is not None},
     )
     return Copy(profile, root, reading, sizes, settings)
@@ -164,18 +177,24 @@ def locked(stage: str) -> dict[str, Any]:
 
 
 def _read(
-    profile: Profile, classes: str, root: Path, exclude: tuple[str, ...], annotated: Path | None, another: bool
+    profile: Profile,
+    classes: str,
+    root: Path,
+    exclude: tuple[str, ...],
+    annotated: Path | None,
+    largest_gap: int | None,
+    another: bool,
 ) -> tuple[Reading, set[str]]:
     """The copy's recordings, and entries of `exclude` that were meant for the database before, if it was `another`."""
     try:
         try:
-            return readers.read(profile.name, root, exclude, annotated), set()
+            return readers.read(profile.name, root, exclude, annotated, largest_gap), set()
         except UnusableRows as error:
             foreign = set(error.reading.unknown_exclusions)
             if not another or not foreign:
                 raise
             exclude = tuple(entry for entry in exclude if entry not in foreign)
-            return readers.read(profile.name, root, exclude, annotated), foreign
+            return readers.read(profile.name, root, exclude, annotated, largest_gap), foreign
     except UnusableRows as error:
         table = error.reading.table
         task = make_task({profile.name: table}, {profile.name: profile}, classes)
@@ -192,7 +211,7 @@ def _annotation(root: Path, annotated: Path | None) -> Annotation:
     return Annotation(file=str(annotated), sha256=sha256(annotated))
 
 
-def _face(name: str, root: Path, table: pd.DataFrame) -> Literal["crop", "none"]:
+def _face(profile: Profile, root: Path, table: pd.DataFrame) -> Literal["crop", "none"]:
     """`none` for a release whose frames are cropped to the face, `crop` for a raw one; printed with the reason."""
     folder = root / table["frames"][0]
     file = next(iter(frame_files.numbered(folder).values()))
@@ -202,7 +221,10 @@ def _face(name: str, root: Path, table: pd.DataFrame) -> Literal["crop", "none"]
     if hints:
         click.echo(f"face: none, because these frames seem to be cropped to the face ({file.relative_to(root)})")
         return "none"
-    if name == "table":
+    if profile.cropped:
+        click.echo(f"face: none, because {profile.name} is released with frames that are cropped to the face")
+        return "none"
+    if profile.name == "table":
         click.echo("face: none; if the frames show more than a face, set `face: crop`")
         return "none"
     click.echo(f"face: crop, because these frames seem to be whole ({file.relative_to(root)})")

@@ -4,6 +4,8 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import pandas as pd
+
 COLUMN = "n_missing"
 """Column of the table of recordings and of clips.csv, where clips may lack frames: how many each lacks."""
 
@@ -52,6 +54,11 @@ def span(onset: int, apex: int | None, offset: int, numbers: Sequence[int], larg
         return None
     middle = None if apex is None else min(inside, key=lambda number: abs(number - apex))
     return Span(inside[0], middle, inside[-1], n_missing)
+
+
+def clips_with_gaps(table: pd.DataFrame) -> set[str]:
+    """Return the clips of a table, recordings.csv or clips.csv, that lack frames; `COLUMN` is a number if it exists."""
+    return set(table["clip"][table[COLUMN] > 0]) if COLUMN in table else set()
 
 
 def listed(onset: int, offset: int, numbers: Sequence[int]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from pipeline.databases import missing_frames
 from pipeline.params import Params
 from pipeline.report import attention_scores
 from pipeline.report.provenance import Provenance
@@ -54,6 +55,13 @@ class Study:
     def correct(self) -> int:
         """Number of predicted clips that are right."""
         return int((self.predictions["label"] == self.predictions["predicted"]).sum())
+
+    def missing_frames(self) -> dict[str, int]:
+        """How many frames each clip lacks, for those that lack any."""
+        if missing_frames.COLUMN not in self.clips:
+            return {}
+        counts = zip(self.clips["clip"], self.clips[missing_frames.COLUMN].astype(int), strict=True)
+        return {clip: count for clip, count in counts if count}
 
     @property
     def shows_faces(self) -> bool:
