@@ -42,7 +42,7 @@ def span(onset: int, apex: int | None, offset: int, numbers: Sequence[int], larg
     n_missing = offset - onset + 1 - len(inside)
     if not n_missing:
         return Span(onset, apex, offset, 0)
-    if not inside or _longest_gap([onset - 1, *inside, offset + 1]) > largest_gap:
+    if not inside or longest_gap(onset, offset, numbers) > largest_gap:
         return None
     before = max((number for number in numbers if number < onset), default=None)
     if before is not None and inside[0] - before - 1 <= largest_gap and onset - before < inside[0] - onset:
@@ -61,18 +61,20 @@ def clips_with_gaps(table: pd.DataFrame) -> set[str]:
     return set(table["clip"][table[COLUMN] > 0]) if COLUMN in table else set()
 
 
-def listed(onset: int, offset: int, numbers: Sequence[int]) -> str:
-    """Return `frames 3, 7-9` for the frames from onset to offset without a file; empty where all exist.
+def longest_gap(onset: int, offset: int, numbers: Sequence[int]) -> int:
+    """Return the most consecutive frames from onset to offset without a file."""
+    return max((last - first + 1 for first, last in _gaps(onset, offset, numbers)), default=0)
 
-    Takes time in proportion to `numbers` alone, however far away the offset is.
-    """
-    borders = [onset - 1, *(number for number in numbers if onset <= number <= offset), offset + 1]
-    gaps = [(before + 1, after - 1) for before, after in itertools.pairwise(borders) if after - before > 1]
+
+def listed(onset: int, offset: int, numbers: Sequence[int]) -> str:
+    """Return `frames 3, 7-9` for the frames from onset to offset without a file; empty where all exist."""
+    gaps = _gaps(onset, offset, numbers)
     spans = ", ".join(f"{first}-{last}" if last > first else str(first) for first, last in gaps)
     several = len(gaps) > 1 or any(last > first for first, last in gaps)
     return f"frame{'s' * several} {spans}" if gaps else ""
 
 
-def _longest_gap(numbers: Sequence[int]) -> int:
-    """Return the longest run of numbers left out of an ascending sequence."""
-    return max(after - before - 1 for before, after in itertools.pairwise(numbers))
+def _gaps(onset: int, offset: int, numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the first and last frame of each gap, in time proportional to `numbers`, however far away the offset is."""
+    borders = [onset - 1, *(number for number in numbers if onset <= number <= offset), offset + 1]
+    return [(before + 1, after - 1) for before, after in itertools.pairwise(borders) if after - before > 1]

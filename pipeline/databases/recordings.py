@@ -115,7 +115,7 @@ def tabulate(
     remarks: list[str] = []
     seen = _Seen()
     rows: list[tuple[object, ...]] = []
-    lacking = 0
+    lacking: list[int] = []
     samples = list(samples)
     for found in samples:
         sample = dataclasses.replace(found, fault=found.fault or _name_fault(found))
@@ -128,7 +128,7 @@ def tabulate(
             passed_over.append(f"{sample.source}: {sample.clip}: {'; '.join(reasons)}")
             continue
         problems += [f"{sample.source}: {sample.clip}: {reason}" for reason in reasons]
-        lacking += checked.frames_missing
+        lacking += [checked.gap] * (checked.gap > 0)
         if reasons or checked.span is None:
             continue
         rows.append(_row(sample, root, checked.span))
@@ -141,8 +141,9 @@ def tabulate(
     advice = ["Mend the copy, or list the clips under `exclude` in params.yaml."] if problems else []
     if lacking:
         advice.append(
-            f"{lacking} clip{'s' * (lacking > 1)} with missing frames can be used if the gaps are short enough to "
-            "interpolate over: --missing-frames N allows gaps of up to N frames (missing_frames in params.yaml)."
+            f"{len(lacking)} clip{'s lack' if len(lacking) > 1 else ' lacks'} frames, up to {max(lacking)} in a row. "
+            "To interpolate over short gaps: --missing-frames N (missing_frames in params.yaml) allows up to N frames "
+            "in a row."
         )
     if unused:
         problems += [f"exclude: {entry} is no clip and no row of this dataset" for entry in sorted(unused)]
@@ -259,8 +260,8 @@ class _Checked:
     """None unless the frames can be used."""
     mended: str = ""
     """Which frames are missing, and what was done about it."""
-    frames_missing: bool = False
-    """Some frames are missing, and that is among the defects."""
+    gap: int = 0
+    """Most consecutive frames that are missing, where that is a defect."""
 
 
 def _check(sample: Sample, root: Path, profile: Profile, largest_gap: int) -> _Checked:
@@ -304,7 +305,7 @@ def _check_frames(sample: Sample, onset: int, offset: int, largest_gap: int, che
         if checked.span is None:
             allowed = f", and gaps of more than {largest_gap} are not allowed" if largest_gap else ""
             checked.defects.append(f"{missing} of {onset}-{offset} missing in {sample.frames}{allowed}")
-            checked.frames_missing = True
+            checked.gap = missing_frames.longest_gap(onset, offset, list(files))
         else:
             checked.mended = f"{missing} of {onset}-{offset} missing" + _moves(sample, checked.span)
     first: frame_files.Size | None = None

@@ -87,9 +87,7 @@ def check(clips: int, frames: int) -> None:
     """Raise ValueError unless a tree of so many clips, the shortest of so many frames, has a place for every trap."""
     for name, found, least in (("clips", clips, LEAST_CLIPS), ("frames", frames, LEAST_FRAMES)):
         if found < least:
-            raise ValueError(
-                f"{name}: expected {least} or more, to have a place for every trap; found {found}"
-            )
+            raise ValueError(f"{name}: expected {least} or more, to have a place for every trap; found {found}")
 
 
 def _casme3(tree: _Tree) -> None:
