@@ -310,8 +310,7 @@ class Params:
             if self.classes != "three":
                 databases = ", ".join(self.databases)
                 yield f"classes: must be three for several databases ({databases}), found {self.classes}"
-            single = {dataset_name(name, task) for name, profile in PROFILES.items() for task in profile.tasks}
-            if not re.fullmatch(r"[a-z][a-z0-9-]*", self.dataset) or self.dataset in single | set(PROFILES):
+            if not re.fullmatch(r"[a-z][a-z0-9-]*", self.dataset) or re.sub(r"-[367]$", "", self.dataset) in PROFILES:
                 yield (
                     "dataset: must be a name of its own (letters, digits, `-`) for a study of several databases, found "
                     f"{self.dataset!r}"
@@ -417,10 +416,10 @@ def _refuse_old_form(document: dict[str, Any], path: Path) -> None:
     old = {key: document[key] for key in _MOVED if key in document}
     if not old:
         return
-    old = {"missing_frames": "refuse"} | old
     text = io.StringIO()
     yaml = YAML()
-    yaml.dump({"databases": {str(document.get("dataset", "synthetic")): old}, "classes": "own"}, text)
+    section = {"missing_frames": "refuse"} | old
+    yaml.dump({"databases": {str(document.get("dataset", "synthetic")): section}, "classes": "own"}, text)
     raise InputError(
         f"{path}: {', '.join(old)}: expected in the section of a database, found at the top level, where older "
         f"versions had them. Replace these lines by:\n{text.getvalue()}"

@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 
 from pipeline import paths
-from pipeline.databases import missing_frames
 from pipeline.errors import InputError
 from pipeline.flow import estimators
 from pipeline.frames import face_crop, frame_files, head_motion, resampling
@@ -23,14 +22,14 @@ from pipeline.report import clip_figures, drawing
 from pipeline.stanet import introspection, trained
 from pipeline.stanet.introspection import Attention
 from pipeline.stanet.trained import TrainedSTANet
-from pipeline.storage import class_names, tables
+from pipeline.storage import class_names, n_missing, tables
 from pipeline.storage.clip_rows import ClipRow, clip_rows
 from pipeline.storage.outputs import staged
 from pipeline.storage.parts import prefix
 
 STEPS = ("frames", "optical flow", "networks", "picture")
 _FIGURES = (".png", ".svg")
-_NUMBERS = ("onset", "offset", "n_frames", missing_frames.COLUMN)
+_NUMBERS = ("onset", "offset", "n_frames")
 
 
 @dataclass(frozen=True)
@@ -245,7 +244,7 @@ def _of_dataset(known: pd.DataFrame, onset: int | None, offset: int | None, para
         row.label,
         settings.face,
         settings.face_boxes.get(own_name),
-        row.clip in missing_frames.clips_with_gaps(known),
+        row.clip in n_missing.counts(known),
     )
 
 

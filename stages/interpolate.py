@@ -6,11 +6,10 @@ import click
 import numpy as np
 
 from pipeline import paths
-from pipeline.databases import missing_frames
 from pipeline.frames import face_crop, resampling
 from pipeline.frames.recording import Recording
 from pipeline.params import load_params
-from pipeline.storage import clip_store, tables
+from pipeline.storage import clip_store, n_missing, tables
 from pipeline.storage.clip_rows import ClipRow, clip_rows
 from pipeline.storage.outputs import staged
 from stages.command import progress, stage
@@ -22,9 +21,9 @@ def main(database: str) -> None:
     """Linear interpolation in time (section 4.1), one clip of DATABASE in memory at a time."""
     params = load_params(paths.PARAMS)
     settings = params.databases[database]
-    table = tables.read(paths.recordings(database), numbers=(missing_frames.COLUMN,), columns=ClipRow._fields)
+    table = tables.read(paths.recordings(database), columns=ClipRow._fields)
     clips = list(clip_rows(table))
-    gaps = missing_frames.clips_with_gaps(table)
+    gaps = n_missing.counts(table)
 
     def recording(clip: ClipRow, box: face_crop.Box | None = None) -> Recording:
         folder = Path(settings.raw) / clip.frames

@@ -25,7 +25,14 @@ def params(tmp_path, monkeypatch):
         Path(folder).mkdir(parents=True)
     Path("data/casme/clips.csv").write_text(TABLE)
     boxes = {"sub02/EP02_1-8": (1, 2, 30, 30)}
-    casme = Database(str(tmp_path / "raw"), Annotation("auto", ""), exclude=(), face="none", face_boxes=boxes)
+    casme = Database(
+        str(tmp_path / "raw"),
+        Annotation("auto", ""),
+        exclude=(),
+        missing_frames="refuse",
+        face="none",
+        face_boxes=boxes,
+    )
     return SimpleNamespace(dataset="casme", databases={"casme": casme})
 
 

@@ -60,7 +60,8 @@ def describe(profile: Profile, root: Path, reading: Reading, task: Task, sizes: 
         click.echo("apex taken for unknown, because it is not between onset and offset:")
         click.echo("\n".join(f"  {clip}" for clip in reading.apex_unknown))
     if reading.mended:
-        click.echo(f"missing frames, interpolated over, in {len(reading.mended)} clips:")
+        count = len(reading.mended)
+        click.echo(f"missing frames, interpolated over, in {count} clip{'s' * (count > 1)}:")
         click.echo("\n".join(f"  {clip}" for clip in reading.mended))
     if reading.remarks:
         click.echo("to be looked at:")

@@ -4,11 +4,6 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import pandas as pd
-
-COLUMN = "n_missing"
-"""Column of the table of recordings and of clips.csv, where clips may lack frames: how many each lacks."""
-
 
 class Span(NamedTuple):
     """First, middle and last frame of a clip; each of them exists."""
@@ -56,11 +51,6 @@ def span(onset: int, apex: int | None, offset: int, numbers: Sequence[int], larg
     return Span(inside[0], middle, inside[-1], n_missing)
 
 
-def clips_with_gaps(table: pd.DataFrame) -> set[str]:
-    """Return the clips of a table, recordings.csv or clips.csv, that lack frames; `COLUMN` is a number if it exists."""
-    return set(table["clip"][table[COLUMN] > 0]) if COLUMN in table else set()
-
-
 def longest_gap(onset: int, offset: int, numbers: Sequence[int]) -> int:
     """Return the most consecutive frames from onset to offset without a file."""
     return max((last - first + 1 for first, last in _gaps(onset, offset, numbers)), default=0)
@@ -75,6 +65,6 @@ def listed(onset: int, offset: int, numbers: Sequence[int]) -> str:
 
 
 def _gaps(onset: int, offset: int, numbers: Sequence[int]) -> list[tuple[int, int]]:
-    """Return the first and last frame of each gap, in time proportional to `numbers`, however far away the offset is."""
+    """Return the first and last frame of each gap; how far away the offset is does not matter to the time it takes."""
     borders = [onset - 1, *(number for number in numbers if onset <= number <= offset), offset + 1]
     return [(before + 1, after - 1) for before, after in itertools.pairwise(borders) if after - before > 1]

@@ -10,11 +10,11 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.databases import missing_frames
-from pipeline.databases.missing_frames import COLUMN as MISSING
 from pipeline.databases.missing_frames import Span
 from pipeline.databases.profiles import Profile
 from pipeline.errors import InputError
 from pipeline.frames import frame_files
+from pipeline.storage.n_missing import COLUMN as MISSING
 
 # Of the names that become names of files, by themselves or with others; file systems end at 255 bytes.
 _LONGEST = {"clip": 150, "subject": 80, "label": 80, "frames": 1000}

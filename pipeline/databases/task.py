@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pipeline.databases.missing_frames import COLUMN as MISSING
 from pipeline.databases.profiles import Profile
 from pipeline.errors import InputError
+from pipeline.storage.n_missing import COLUMN as MISSING
 from pipeline.storage.parts import prefix
 
 

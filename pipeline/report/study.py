@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.databases import missing_frames
 from pipeline.params import Params
 from pipeline.report import attention_scores
 from pipeline.report.provenance import Provenance
 from pipeline.stanet.introspection import Attention
+from pipeline.storage import n_missing
 from pipeline.synthetic.truth import Truth
 
 
@@ -58,10 +58,7 @@ class Study:
 
     def missing_frames(self) -> dict[str, int]:
         """How many frames each clip lacks, for those that lack any."""
-        if missing_frames.COLUMN not in self.clips:
-            return {}
-        counts = zip(self.clips["clip"], self.clips[missing_frames.COLUMN].astype(int), strict=True)
-        return {clip: count for clip, count in counts if count}
+        return n_missing.counts(self.clips)
 
     @property
     def shows_faces(self) -> bool:
