@@ -49,10 +49,10 @@ def task_named(profile: Profile, given: str) -> str:
     if given in profile.tasks:
         return given
     # Its own task first; the composite's three classes are those of its rule, whatever else has three.
-    sizes = {name: str(len(profile.classes_of(name))) for name in profile.tasks}
-    found = [name for name, size in sizes.items() if size == given and (name == "three" or given != "3")]
+    sizes = {name: str(len(profile.classes_of(name)) or "") for name in profile.tasks}
+    found = [name for name, size in sizes.items() if given and size == given and (name == "three" or given != "3")]
     if not found:
-        known = ", ".join(f"{name} ({size})" if size != "0" else name for name, size in sizes.items())
+        known = ", ".join(f"{name} ({size})" if size else name for name, size in sizes.items())
         raise InputError(f"classes: expected a task of {profile.name}, {known}; found {given}")
     return found[0]
 
@@ -84,7 +84,7 @@ def make_task(recordings: Mapping[str, pd.DataFrame], profiles: Mapping[str, Pro
         tables.append(used.assign(clip=before + used["clip"], subject=before + used["subject"]))
     clips = pd.concat(tables).sort_values("clip", ignore_index=True)
     if MISSING in clips:  # a database whose clips lack no frame has no such column
-        clips[MISSING] = clips[MISSING].fillna(0).astype(int)
+        clips[MISSING] = pd.to_numeric(clips[MISSING]).fillna(0).astype(int)
     first = next(iter(profiles.values()))
     names = first.classes_of(classes) or tuple(sorted(clips["label"].unique()))
     return Task(clips, names, left_out)
