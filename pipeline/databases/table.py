@@ -1,4 +1,4 @@
-"""Any other dataset: folders of frames and one table with the columns of clips.csv (SAMM, MMEW, own recordings)."""
+"""Any other dataset: folders of frames and one table with the columns of clips.csv (DFME, own recordings)."""
 
 import re
 from collections.abc import Iterable, Iterator
