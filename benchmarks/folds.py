@@ -26,7 +26,7 @@ FOLDS = (sys.executable, "-m", "pipeline", "folds")
 TRAINING = """
 import json, time
 from pipeline import params, paths
-from pipeline.stanet import fold
+from pipeline.networks.stanet import fold
 from pipeline.storage import parts, tables
 from pipeline.device import resolve_device
 settings = params.load_params(paths.PARAMS)

@@ -19,8 +19,8 @@ from pipeline.device import resolve_device
 from pipeline.learning import augmentation, training
 from pipeline.learning.augmentation import TEST_VIEW, Views
 from pipeline.params import load_params
-from pipeline.stanet import fold
-from pipeline.stanet.network import STANet, stanet_loss
+from pipeline.networks.stanet import fold
+from pipeline.networks.stanet.network import STANet, stanet_loss
 from pipeline.storage import parts, tables
 
 QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)

@@ -35,8 +35,8 @@ from pipeline.learning import augmentation, memory, training
 from pipeline.learning.augmentation import View
 from pipeline.learning.training import TrainingSettings
 from pipeline.params import Params, load_params, parse_params
-from pipeline.stanet import fold
-from pipeline.stanet.network import STANet, stanet_loss
+from pipeline.networks.stanet import fold
+from pipeline.networks.stanet.network import STANet, stanet_loss
 from pipeline.storage import clip_store, params_file
 from pipeline.storage.digests import sha256
 from pipeline.storage.parts import File, Part

@@ -148,6 +148,14 @@ def weights(file: Path) -> None:
     metavar="N",
     help="Most consecutive frames that a clip may lack, or refuse; in a study of several, DATABASE=N.",
 )
+@click.option(
+    "--protocol",
+    type=click.Choice(["loso", "k-fold", "database"]),
+    default="loso",
+    show_default=True,
+    help="What a fold tests: one subject, a group of subjects, or all subjects of a database.",
+)
+@click.option("--folds", type=click.IntRange(min=2), help="Number of folds, with --protocol k-fold.")
 @click.option("--check", is_flag=True, help="Only look: nothing is written.")
 @_quiet
 def use(
@@ -159,6 +167,8 @@ def use(
     method: str | None,
     classes: str | None,
     missing_frames: tuple[str, ...],
+    protocol: str,
+    folds: int | None,
     check: bool,
     quiet: bool,
     **folders: Path | None,
@@ -174,6 +184,7 @@ def use(
     from pipeline.databases import megc2019
     from pipeline.params import load_params
 
+    tested = adopt.Protocol(protocol, folds)
     roots = {database: folder for database, folder in folders.items() if folder is not None}
     if name not in (adopt.COMPOSITE, megc2019.NAME):
         if roots or title or accepted or len(annotated) > 1 or len(missing_frames) > 1:
@@ -181,8 +192,8 @@ def use(
                 f"{name} is one database: expected --from DIR; found what is for a study of several (use composite or "
                 f"use {megc2019.NAME})"
             )
-        gap = _gap(missing_frames[0]) if missing_frames else None
-        adopt.use(name, root, Path(annotated[0]) if annotated else None, method, classes or "own", check, gap)
+        file, gap = Path(annotated[0]) if annotated else None, _gap(missing_frames[0]) if missing_frames else None
+        adopt.use(name, root, file, method, classes or "own", check, tested, gap)
     else:
         if root or classes not in (None, "three", "3"):
             raise InputError(
@@ -192,7 +203,7 @@ def use(
             raise InputError(f"--as: expected with composite; {name} has a name")
         files = {database: Path(file) for database, file in _by_database("--annotation", "FILE", annotated).items()}
         gaps = {database: _gap(n) for database, n in _by_database("--missing-frames", "N", missing_frames).items()}
-        adopt.use_composite(title or name, roots, files, method, accepted, check, gaps)
+        adopt.use_composite(title or name, roots, files, method, accepted, check, tested, gaps)
     if next_commands.wanted(quiet, result=False):
         click.echo(next_commands.after_use(load_params(paths.PARAMS), check))
 
@@ -404,23 +415,26 @@ def score(
 
 
 @main.command()
-def leakage() -> None:
-    """What choosing each fold's epoch on its test subject would have claimed, beside the honest score.
+@click.option("--network", default="stanet", show_default=True, help="Another network of the study.")
+def leakage(network: str) -> None:
+    """Say what choosing each fold's epoch on its test clips would have claimed, beside the honest score.
 
-    Trains all folds once more; no result of the study changes.
+    Trains all folds of a network once more; no result of the study changes.
     """
-    from collections.abc import Iterable
-
     from tqdm import tqdm
 
     from pipeline import leakage
 
-    def bar(subject: str, epochs: Iterable[int]) -> Iterable[int]:
-        return tqdm(epochs, desc=f"leakage {subject}", unit="epoch", leave=False, disable=None)
+    with tqdm(unit="epoch", leave=False, disable=None) as bar:
 
-    found = leakage.run(bar)
+        def report(fold: str, epoch: int, epochs: int) -> None:
+            bar.set_description(f"leakage {fold}")
+            bar.total, bar.n = epochs, epoch
+            bar.refresh()
+
+        found = leakage.run(network, report)
     click.echo(leakage.as_text(found), nl=False)
-    click.echo(f"{leakage.page(found.dataset)}, {leakage.table(found.dataset)}")
+    click.echo(f"{leakage.page(found.dataset, network)}, {leakage.table(found.dataset, network)}")
 
 
 @main.command()

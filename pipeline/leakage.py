@@ -1,37 +1,35 @@
-"""The command `leakage`: what choosing the epoch on the test subject would have claimed.
+"""The command `leakage`: what choosing the epoch on the test subjects would have claimed.
 
-The folds are trained once more exactly as `train` does, and after every epoch the network is shown the clips held out,
-whose labels nothing in the training sees. Nothing of it is a result of the study: it is written to a page and a table
-of its own, which no stage knows.
+The folds of a network are trained once more exactly as `train` does, and after every epoch the network is shown its
+test clips, whose labels nothing in the training sees. Nothing of it is a result of the study: it is written to a page
+and a table of its own, which no stage knows.
 """
 
 import inspect
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from jinja2 import Environment, StrictUndefined
-from torch import Tensor
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipeline import paths
+from pipeline import networks, paths, trainings
 from pipeline.device import resolve_device
 from pipeline.errors import InputError
 from pipeline.evaluation import metrics
 from pipeline.evaluation.metrics import METRICS
 from pipeline.evaluation.significance import Interval, bootstrap_intervals
-from pipeline.learning import memory, seeds, training
-from pipeline.params import Params, load_params
-from pipeline.stanet import fold
-from pipeline.stanet.network import STANet
-from pipeline.storage import clip_store, parts, resume, tables
+from pipeline.learning import fold, inputs
+from pipeline.learning.training import Epoch
+from pipeline.params import load_params
+from pipeline.storage import class_names, resume, tables
 from pipeline.storage.outputs import staged
+from pipeline.trainings import Training
 
-Progress = Callable[[str, Iterable[int]], Iterable[int]]
-"""Wraps the epochs of the fold of a subject, in a progress bar for example."""
+Report = Callable[[str, int, int], object]
+"""Told the fold, the number of the epoch that was finished, and the number of epochs."""
 
 
 @dataclass(frozen=True)
@@ -49,153 +47,155 @@ class Leakage:
     """What the command found."""
 
     dataset: str
+    network: str
+    title: str
     clips: pd.DataFrame
-    """Columns `clip,subject,label,last,best,best_epoch`: prediction of the last epoch, and of the one chosen on the
-    subject's own clips."""
+    """Columns `clip,subject,label,fold,last,best,best_epoch`: prediction of the last epoch, and of the one chosen on
+    the fold's own test clips."""
     claims: tuple[Claim, ...]
 
 
-def page(dataset: str) -> Path:
+def page(dataset: str, network: str) -> Path:
     """The page of the command; no stage reads or writes it."""
-    return paths.results(dataset) / "leakage.html"
+    return _folder(dataset, network) / "leakage.html"
 
 
-def table(dataset: str) -> Path:
+def table(dataset: str, network: str) -> Path:
     """The clips of the command; no stage reads or writes it."""
-    return paths.results(dataset) / "leakage.csv"
+    return _folder(dataset, network) / "leakage.csv"
 
 
-def run(progress: Progress = lambda _, epochs: epochs) -> Leakage:
-    """Train the folds of the study in params.yaml once more, and write page and table.
+def _folder(dataset: str, network: str) -> Path:
+    return paths.results(dataset) / ("" if network == networks.STANET else network)
+
+
+def run(network: str = networks.STANET, report: Report = lambda fold, epoch, epochs: None) -> Leakage:
+    """Train the folds of a network of the study in params.yaml once more, and write page and table.
 
     An interrupted run goes on with the first fold that was not finished.
 
     Parameters
     ----------
-    progress
-        Wraps the epochs of a fold.
+    network
+        STANet, or a network that params.yaml lists.
+    report
+        Told about every epoch.
 
     Raises
     ------
     InputError
-        The study has not been run, or its flow has changed since.
+        The network is not part of the study, the study has not been run or cannot have this network, or its inputs
+        have changed since.
     """
     params = load_params(paths.PARAMS)
-    name = params.dataset
-    if not paths.predictions(name).is_file():
-        raise InputError(f"expected the results of {name}, found no {paths.predictions(name)}. Run `dvc repro` first.")
-    classes = json.loads(paths.classes(name).read_text())
-    honest = tables.read(paths.predictions(name))
-    splits = {subject: tables.read(paths.split(name, subject)) for subject in params.folds}
-    flow = fold.read_flow(
-        parts.read(paths.manifests(name, params.databases)), list(next(iter(splits.values()))["clip"])
+    name, title = params.dataset, networks.network(network).title
+    if network not in (networks.STANET, *params.networks.names):
+        raise InputError(
+            f"--network: expected one of {', '.join((networks.STANET, *params.networks.names))}, found {network}. Add "
+            f"it to networks.names in {paths.PARAMS} and run `dvc repro`."
+        )
+    predictions = paths.predictions(name) if network == networks.STANET else paths.comparator(name, network)
+    if not predictions.is_file():
+        raise InputError(f"expected the results of {name}, found no {predictions}. Run `dvc repro` first.")
+    honest = tables.read(predictions)
+    if honest.empty:
+        raise InputError(f"{predictions}: expected predictions of {title}, found none: {name} cannot have this network")
+    classes = class_names.read(paths.classes(name))
+    splits = {fold: tables.read(paths.split(name, fold)) for fold in params.trained_folds}
+    folds = {fold: trainings.training(params, network, fold, classes, split) for fold, split in splits.items()}
+    if any(training.fold.selection for training in folds.values()):
+        raise InputError(
+            f"{paths.PARAMS}: leakage: expected a fixed number of epochs, found `selection`, which chooses it inside "
+            "each fold. Empty selection.epochs and selection.lambda."
+        )
+    first = next(iter(folds.values()))
+    read = inputs.read(
+        first.network, first.settings, trainings.sources_of(params, network), list(first.fold.split["clip"])
     )
     device = resolve_device(params.runtime.device)
+    epochs = fold.epochs(first.network, first.settings)
     key = resume.key(
-        {subject: fold.key(params, subject, classes, split, flow, device) for subject, split in splits.items()},
-        [Path(inspect.getfile(run))],
+        {name: fold.key(*training, read, device) for name, training in folds.items()}, [Path(inspect.getfile(run))]
     )
     probabilities: dict[str, np.ndarray] = {}
-    with resume.resumable(paths.resume("leakage", name), key) as kept:
-        for number, (subject, split) in enumerate(splits.items()):
+    with resume.resumable(paths.resume("leakage", name, network), key) as kept:
+        for number, (fold_name, training) in enumerate(folds.items()):
             if number not in kept.finished:
-                kept.save(number, every_epoch(params, subject, classes, split, flow, device, progress))
-            probabilities[subject] = kept.load(number)
-        found = compare(name, classes, splits, probabilities, honest)
-        targets = [page(name), table(name)]
-        with staged(paths.partial("leakage", name), *targets) as [html, csv]:
+
+                def told(epoch: Epoch, fold_name: str = fold_name) -> None:
+                    report(fold_name, epoch.number, epochs)
+
+                kept.save(number, every_epoch(training, read, device, told))
+            probabilities[fold_name] = kept.load(number)
+        found = compare(name, network, title, classes, splits, probabilities, honest)
+        targets = [page(name, network), table(name, network)]
+        with staged(paths.partial("leakage", name, network), *targets) as [html, csv]:
             html.write_text(as_html(found), encoding="utf-8")
             found.clips.to_csv(csv, index=False)
     return found
 
 
 def every_epoch(
-    params: Params,
-    subject: str,
-    classes: list[str],
-    split: pd.DataFrame,
-    flow: fold.Flow,
+    training: Training,
+    read: inputs.Inputs,
     device: torch.device,
-    progress: Progress = lambda _, epochs: epochs,
+    report: Callable[[Epoch], object] = lambda epoch: None,
 ) -> np.ndarray:
-    """Train the fold of a subject as `stanet.fold.run` does; probabilities of the clips held out after every epoch.
+    """Train a fold; return the probabilities of its test clips after every epoch of the last phase.
 
     Returns
     -------
     float64 (E, M, K); the last epoch is what `train` predicts.
     """
-    memory.keep_freed_memory()
-    training.fix_arithmetic(
-        params.train.threads, tf32=params.train.precision == "tf32", deterministic=params.train.deterministic
-    )
-    seed = seeds.fold_seed(params.seed, params.dataset, subject)
-    network = STANet(len(classes), **asdict(params.model), seed=seed)
-    settings = fold.training_settings(params)
-    train, test = (split[split["role"] == role] for role in ("train", "test"))
-    shown = torch.tensor(clip_store.rows_of(list(test["clip"]), flow.clips))
-    after: list[np.ndarray] = []
-    fields: Tensor = flow.fields[shown]
+    after: dict[str, list[np.ndarray]] = {}
 
-    def watched(epochs: Iterable[int]) -> Iterator[int]:
-        # The training goes on where `yield` stands: what follows it happens between two epochs.
-        for epoch in progress(subject, epochs):
-            yield epoch
-            after.append(
-                training.predict(network, fields, crop=settings.crop, batch_size=settings.batch_size, device=device)
-            )
-            network.train()
+    def look(epoch: Epoch) -> None:
+        after.setdefault(epoch.phase, []).append(epoch.predict())
+        report(epoch)
 
-    training.train_fold(
-        network,
-        fold.stanet_objective(params.lambda_),
-        flow.fields,
-        torch.tensor(clip_store.rows_of(list(train["clip"]), flow.clips)),
-        torch.tensor([classes.index(label) for label in train["label"]]),
-        shown,
-        settings=settings,
-        seed=seed,
-        device=device,
-        progress=watched,
-    )
-    return np.stack(after)
+    fold.run(*training, read, device, on_epoch=look)
+    *_, last = after.values()
+    return np.stack(last)
 
 
 def compare(
     dataset: str,
+    network: str,
+    title: str,
     classes: list[str],
     splits: Mapping[str, pd.DataFrame],
     probabilities: Mapping[str, np.ndarray],
     honest: pd.DataFrame,
 ) -> Leakage:
-    """Pooled scores of the study, of the last epoch, and of each fold's best epoch on its own test subject.
+    """Return pooled scores of the study, of the last epoch, and of each fold's best epoch on its own test clips.
 
     Parameters
     ----------
-    dataset
-        Its name.
+    dataset, network, title
+        The study, the name of its network, and how people read it.
     classes
         K names.
     splits
-        Split of each fold, by the subject held out.
+        Split of each fold, by its name.
     probabilities
-        Of each fold, by the subject held out: (E, M, K), its clips in the order of the split.
+        Of each fold, by its name: (E, M, K), its test clips in the order of the split.
     honest
         Predictions of the study: columns `subject,label,predicted`.
     """
     rows = []
-    for subject, split in splits.items():
+    for fold_name, split in splits.items():
         test = split[split["role"] == "test"].drop(columns="role")
-        predicted = np.array(classes)[probabilities[subject].argmax(axis=2)]  # (E, M)
+        predicted = np.array(classes)[probabilities[fold_name].argmax(axis=2)]  # (E, M)
         correct = (predicted == test["label"].to_numpy()).sum(axis=1)
         best = int(correct.argmax())  # the first of equals, as code in circulation keeps it
-        rows.append(test.assign(last=predicted[-1], best=predicted[best], best_epoch=best + 1))
+        rows.append(test.assign(fold=fold_name, last=predicted[-1], best=predicted[best], best_epoch=best + 1))
     clips = pd.concat(rows, ignore_index=True)
     claims = (
         _claim("the study: the last epoch, as `train` predicted", honest, "predicted", classes),
         _claim("the last epoch of this training", clips, "last", classes),
-        _claim("each fold's best epoch, chosen on its test subject", clips, "best", classes),
+        _claim("each fold's best epoch, chosen on its test clips", clips, "best", classes),
     )
-    return Leakage(dataset, clips, claims)
+    return Leakage(dataset, network, title, clips, claims)
 
 
 def _claim(choice: str, clips: pd.DataFrame, column: str, classes: list[str]) -> Claim:
@@ -207,7 +207,7 @@ def _claim(choice: str, clips: pd.DataFrame, column: str, classes: list[str]) ->
 
 def as_text(found: Leakage) -> str:
     """The claims for a terminal."""
-    lines = [f"{found.dataset}: what choosing the epoch on the test subject would have claimed", ""]
+    lines = [f"{found.dataset}, {found.title}: what choosing the epoch on the test clips would have claimed", ""]
     width = max(len(claim.choice) for claim in found.claims)
     for claim in found.claims:
         shown = "  ".join(f"{METRICS[name].label} {100 * value:.2f} %" for name, value in claim.scores.items())
@@ -225,57 +225,18 @@ def gained(found: Leakage) -> dict[str, float]:
 
 
 def as_html(found: Leakage) -> str:
-    """One page that needs no other file."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    epochs = found.clips.drop_duplicates("subject")[["subject", "best_epoch"]].to_dict("records")
-    return environment.from_string(_PAGE).render(
+    """Return one page that needs no other file."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    epochs = found.clips.drop_duplicates("fold")[["fold", "best_epoch"]].to_dict("records")
+    return environment.get_template("leakage.html.jinja").render(
         found=found,
         labels={name: metric.label for name, metric in METRICS.items()},
         gained=gained(found),
         epochs=epochs,
     )
-
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>What leakage is worth on {{ found.dataset }}</title>
-<style>
-body { margin: 0 auto; padding: 1.5rem 1.2rem 4rem; max-width: 60rem;
-       font: 16px/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }
-table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; margin: 1rem 0; }
-th, td { text-align: left; padding: .2rem .9rem .2rem 0; border-bottom: 1px solid #8888; vertical-align: top; }
-</style>
-<h1>What leakage is worth on {{ found.dataset }}</h1>
-<p>The folds were trained once more, and the clips of each held-out subject were shown to its network after every epoch.
-Choosing each fold's epoch by these clips uses the labels that the score is made of. The last row of scores is therefore
-no result: it is what such a choice would have claimed.</p>
-<table>
-<tr><th>Epoch</th>{% for label in labels.values() %}<th>{{ label }}</th>{% endfor %}</tr>
-{% for claim in found.claims %}
-<tr><td>{{ claim.choice }}</td>
-{% for name in labels %}
-{% set low, high = claim.intervals.get(name, (none, none)) %}
-<td>{{ "%.2f" | format(100 * claim.scores[name]) }} %
-{%- if low is not none %} ({{ "%.1f" | format(100 * low) }} to {{ "%.1f" | format(100 * high) }}){% endif %}</td>
-{% endfor %}
-</tr>
-{% endfor %}
-<tr><td>the choice alone, points</td>
-{% for name in labels %}
-<td>{{ "%+.2f" | format(100 * gained[name]) }}</td>
-{% endfor %}
-</tr>
-</table>
-<p>Pooled over the clips of all folds; in parentheses the 95 % interval over subjects. Among equally good epochs the
-first was chosen.</p>
-<table>
-<tr><th>Subject held out</th><th>Epoch that its clips would have chosen</th></tr>
-{% for row in epochs %}
-<tr><td>{{ row.subject }}</td><td>{{ row.best_epoch }}</td></tr>
-{% endfor %}
-</table>
-</html>
-"""

@@ -12,22 +12,36 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from pipeline import comparators
+from pipeline import comparators, networks
 from pipeline.databases import megc2019
 from pipeline.databases.layouts import LAYOUTS
 from pipeline.databases.profiles import PROFILES
 from pipeline.databases.task import dataset_name
 from pipeline.errors import InputError
+from pipeline.evaluation import protocols
 from pipeline.flow.estimators import METHODS
 from pipeline.frames.head_motion import FITS
+from pipeline.learning.settings import (
+    STRICT,
+    BatchSize,
+    Crop,
+    Epochs,
+    LearningRate,
+    NotNegative,
+    Positive,
+    Scales,
+    Views,
+)
+from pipeline.networks import stanet
 from pipeline.paths import SYNTHETIC
 
-_STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+if TYPE_CHECKING:
+    from pipeline.learning.selection import Selection as Choosing
 
 
 def _one_of(names: Iterable[str]) -> AfterValidator:
@@ -47,16 +61,15 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
-Positive = Annotated[int, Field(ge=1, lt=2**31)]
-NotNegative = Annotated[float, Field(ge=0, le=1e6)]
 NotNegativeInt = Annotated[int, Field(ge=0, lt=2**31)]
 Pixels = Annotated[float, Field(ge=0, le=255)]
 """A distance in a small picture, or a brightness."""
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 # In names of files and stages, and in the command of a stage: no shell makes anything of these characters.
 ClipLength = Annotated[int, Field(ge=1, le=1000)]
-Subject = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
-Subjects = Annotated[tuple[Subject, ...], AfterValidator(_distinct)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+Names = Annotated[tuple[Name, ...], AfterValidator(_distinct)]
+"""Of subjects or folds."""
 PlainPath = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=1000)]
 """A path without control characters."""
 
@@ -71,7 +84,7 @@ MissingFrames = Annotated[int | Literal["refuse"], PlainValidator(_largest_gap)]
 """Most consecutive frames that a clip may lack."""
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Synthesize:
     """Settings of the embedded dataset."""
 
@@ -90,7 +103,7 @@ class Synthesize:
     layout: Annotated[str, _one_of(LAYOUTS)]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Annotation:
     """Where the annotation of a database is; the SHA-256 stands for a file that is not below `raw`."""
 
@@ -98,7 +111,7 @@ class Annotation:
     sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Database:
     """One collection of recordings, as it lies on disk, and what is taken from it."""
 
@@ -115,21 +128,21 @@ class Database:
         return None if self.missing_frames == "refuse" else self.missing_frames
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Interpolation:
     """Settings of `interpolate`."""
 
     frames: Annotated[int, Field(ge=2, le=1000)]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Resize:
     """Settings of `resize`."""
 
     size: Annotated[int, Field(ge=64, le=2048)]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Flow:
     """Settings of `extract_flow`."""
 
@@ -138,7 +151,7 @@ class Flow:
     tf32: bool
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Model:
     """Settings of the network."""
 
@@ -149,24 +162,24 @@ class Model:
     readout: Literal["last", "mean"]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Augmentation:
     """Views of a training clip: every corner crop x scale (x flip) is one."""
 
-    crop: Annotated[int, Field(ge=32, le=2048)]
-    scales: Annotated[tuple[Annotated[float, Field(gt=0, le=4)], ...], Field(min_length=1, max_length=32)]
+    crop: Crop
+    scales: Scales
     horizontal_flip: bool
-    views: Literal["all", "random"]
+    views: Views
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Train:
     """Settings of the training of one fold."""
 
-    epochs: Annotated[int, Field(ge=1, le=100_000)]
-    lr: Annotated[float, Field(gt=0, le=1e3)]
+    epochs: Epochs
+    lr: LearningRate
     weight_decay: NotNegative
-    batch_size: Annotated[int, Field(ge=1, le=4096)]
+    batch_size: BatchSize
     threads: Annotated[int, Field(ge=1, le=1024)]
     precision: Literal["float32", "tf32", "bf16"]
     deterministic: bool
@@ -174,53 +187,58 @@ class Train:
     augmentation: Augmentation
 
 
-@dataclass(frozen=True, config=_STRICT)
-class Objectives:
-    """Weights of what the CNN of `cnn_lstm` is trained for."""
+@dataclass(frozen=True, config=STRICT)
+class Selection:
+    """Candidates of which each fold chooses by an inner k-fold of its training subjects; empty lists choose nothing."""
 
-    class_error: NotNegative
-    class_spread: NotNegative
-    state_error: NotNegative
-    state_spread: NotNegative
-    state_continuity: NotNegative
-
-
-@dataclass(frozen=True, config=_STRICT)
-class CnnLstm:
-    """Settings of the comparator `cnn_lstm`; its training is that of `train`."""
-
-    pooling: Positive
-    features: Positive
-    hidden: Positive
-    weights: Objectives
+    epochs: Annotated[tuple[Epochs, ...], AfterValidator(_distinct)]
+    lambda_: Annotated[tuple[NotNegative, ...], AfterValidator(_distinct), Field(alias="lambda")]
+    folds: Annotated[int, Field(ge=2, le=100)]
+    score: Literal["uf1", "accuracy"]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class _Comparators:
     """Settings of the other methods of Table 1: those that all share."""
 
     methods: Annotated[tuple[Annotated[str, _one_of(comparators.methods())], ...], AfterValidator(_distinct)]
-    networks: Annotated[tuple[Literal["cnn_lstm"], ...], AfterValidator(_distinct)]
     landmarks: Annotated[str, Field(min_length=1)]
     class_weight: Literal["none", "balanced"]
-    cnn_lstm: CnnLstm
 
     def settings(self, method: str) -> dict[str, Any]:
         """The constants of one method, as keywords of `comparators.describe`."""
         return dataclasses.asdict(getattr(self, method))
 
 
+OTHER_NETWORKS = tuple(name for name in networks.names() if name != networks.STANET)
+"""Networks that have a block of settings; those of STANet are `lambda`, `model` and `train`."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class _Networks:
+    """Settings of the trained networks besides STANet: those that are in Table 1."""
+
+    names: Annotated[tuple[Annotated[str, _one_of(OTHER_NETWORKS)], ...], AfterValidator(_distinct)]
+
+
 if TYPE_CHECKING:
     Comparators = _Comparators
+    Networks = _Networks
 else:
-    # A section for each method, typed as its module types it: the names of the methods are those of their files.
-    _TYPES = {name: comparators.settings_type(name) for name in comparators.methods()}
-    Comparators = dataclass(frozen=True, config=_STRICT)(
-        type("Comparators", (_Comparators,), {"__annotations__": _TYPES, "__module__": __name__})
-    )
+
+    def _with_blocks(section: type, types: dict[str, type]) -> type:
+        """The section with one more block for each method, typed as the method types it."""
+        name = section.__name__.lstrip("_")
+        return dataclass(frozen=True, config=STRICT)(
+            type(name, (section,), {"__annotations__": types, "__module__": __name__})
+        )
+
+    # The names of the methods are those of their files.
+    Comparators = _with_blocks(_Comparators, {name: comparators.settings_type(name) for name in comparators.methods()})
+    Networks = _with_blocks(_Networks, {name: networks.settings_type(name) for name in OTHER_NETWORKS})
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Report:
     """Settings of `report`."""
 
@@ -228,7 +246,7 @@ class Report:
     clips: Annotated[tuple[str, ...], Field(max_length=4), AfterValidator(_distinct)]
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Runtime:
     """What cannot change a result; no stage lists it in dvc.yaml."""
 
@@ -236,7 +254,7 @@ class Runtime:
     progress: bool
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Params:
     """All of params.yaml. `lambda` is a Python keyword, so it is `lambda_` here."""
 
@@ -244,8 +262,10 @@ class Params:
     databases: Annotated[dict[Annotated[str, _one_of(PROFILES)], Database], Field(min_length=1)]
     classes: Literal["own", "three", "six", "seven"]
     accepted: Annotated[tuple[str, ...], AfterValidator(_distinct)]
-    subjects: Annotated[Subjects, Field(min_length=2)]
-    held_out: Literal["all"] | Subjects
+    subjects: Annotated[Names, Field(min_length=2)]
+    protocol: Literal["loso", "k-fold", "database"]
+    folds: Annotated[Names, Field(min_length=2)]
+    held_out: Literal["all"] | Names
     lambda_: Annotated[float, Field(ge=0, le=1e6, alias="lambda")]
     seed: Seed
     synthesize: Synthesize
@@ -255,7 +275,9 @@ class Params:
     flow: Flow
     model: Model
     train: Train
+    selection: Selection
     comparators: Comparators
+    networks: Networks
     report: Report
     runtime: Runtime
 
@@ -271,17 +293,22 @@ class Params:
         for name, database in self.databases.items():
             for fault in _contradictions_of(database):
                 yield f"databases.{name}.{fault}"
-        if self.held_out != "all" and not (self.held_out and set(self.held_out) <= set(self.subjects)):
-            yield f"held_out: must be all or a list of subjects from `subjects`, found {list(self.held_out)}"
+        yield from self._wrong_folds()
         if self.flow.method == "flownet2" and self.resize.size % 64:
             yield f"resize.size: must be a multiple of 64 with flow.method: flownet2, found {self.resize.size}"
         crop = self.train.augmentation.crop
-        largest = min(round(min(self.train.augmentation.scales) * self.resize.size), self.resize.size)
-        if crop > largest:
-            yield (
-                f"train.augmentation.crop: must be at most {largest}, the smallest scale of {self.resize.size} px, "
-                f"found {crop}"
-            )
+        views = {"train.augmentation": self.train.augmentation} | {
+            f"networks.{name}": block
+            for name in OTHER_NETWORKS
+            if hasattr(block := getattr(self.networks, name), "scales")
+        }
+        for section, block in views.items():
+            largest = min(round(min(block.scales) * self.resize.size), self.resize.size)
+            if block.crop > largest and (section == "train.augmentation" or section[9:] in self.networks.names):
+                yield (
+                    f"{section}.crop: must be at most {largest}, the smallest scale of {self.resize.size} px, "
+                    f"found {block.crop}"
+                )
         if crop < 32 * self.model.pooling:
             yield (
                 f"train.augmentation.crop: must be at least 32 x model.pooling = {32 * self.model.pooling}, the least "
@@ -293,9 +320,31 @@ class Params:
         """Only the embedded database is studied, whose faces are nobody's."""
         return set(self.databases) == {"synthetic"}
 
+    def _wrong_folds(self) -> Iterator[str]:
+        """What does not fit together of `protocol`, `subjects`, `folds` and `held_out`."""
+        if self.held_out != "all" and not (self.held_out and set(self.held_out) <= set(self.folds)):
+            yield f"held_out: must be all or a list of folds from `folds`, found {list(self.held_out)}"
+        try:
+            expected = protocols.fold_names(self.protocol, self.subjects, tuple(self.databases), len(self.folds))
+        except InputError as error:
+            yield f"folds: {error}"
+            return
+        if set(self.folds) != set(expected):
+            yield (
+                f"folds: must be {', '.join(expected[:20])}{', ...' * (len(expected) > 20)} with "
+                f"protocol: {self.protocol}, found {', '.join(self.folds[:20])}{', ...' * (len(self.folds) > 20)}"
+            )
+
     def _wrong_name(self) -> Iterator[str]:
-        """What does not fit together of `dataset`, `databases`, `classes` and `accepted`."""
-        checked = self.dataset == megc2019.NAME
+        """What does not fit together of `dataset`, `databases`, `classes`, `accepted` and `protocol`."""
+        suffix = protocols.suffix(self.protocol, len(self.folds))
+        if not self.dataset.endswith(suffix):
+            yield (
+                f"dataset: must end with {suffix} with protocol: {self.protocol}, because results of two protocols "
+                f"never share a folder; found {self.dataset!r}"
+            )
+            return
+        checked = self.clip_selection == megc2019.NAME
         if checked and set(self.databases) != set(megc2019.DATABASES):
             yield (
                 f"databases: must be {', '.join(megc2019.DATABASES)} for dataset: {megc2019.NAME}, found "
@@ -310,14 +359,20 @@ class Params:
             if self.classes != "three":
                 databases = ", ".join(self.databases)
                 yield f"classes: must be three for several databases ({databases}), found {self.classes}"
-            if not re.fullmatch(r"[a-z][a-z0-9-]*", self.dataset) or re.sub(r"-[367]$", "", self.dataset) in PROFILES:
+            name = self.clip_selection
+            if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or re.sub(r"-[367]$", "", name) in PROFILES:
                 yield (
                     "dataset: must be a name of its own (letters, digits, `-`) for a study of several databases, found "
                     f"{self.dataset!r}"
                 )
+            elif protocols.has_suffix(name):
+                yield (
+                    f"dataset: must not end like the name of another protocol with protocol: {self.protocol}, found "
+                    f"{self.dataset!r}"
+                )
             return
         [database] = self.databases
-        expected = dataset_name(database, self.classes)
+        expected = dataset_name(database, self.classes) + suffix
         if self.dataset != expected:
             yield (
                 f"dataset: must be {expected} for the database {database} with classes: {self.classes}, found "
@@ -325,9 +380,51 @@ class Params:
             )
 
     @property
-    def folds(self) -> tuple[str, ...]:
-        """Subjects that are held out, in the order of `subjects`."""
-        return tuple(subject for subject in self.subjects if self.held_out == "all" or subject in self.held_out)
+    def clip_selection(self) -> str:
+        """Name of the dataset without its protocol: `megc2019` of `megc2019-by-database`."""
+        return self.dataset.removesuffix(protocols.suffix(self.protocol, len(self.folds)))
+
+    @property
+    def trained_folds(self) -> tuple[str, ...]:
+        """Folds that are trained and scored, in the order of `folds`."""
+        return tuple(name for name in self.folds if self.held_out == "all" or name in self.held_out)
+
+    @property
+    def selection_among(self) -> "Choosing | None":
+        """What each fold of STANet chooses among; None where nothing is chosen."""
+        if not self.selection.epochs and not self.selection.lambda_:
+            return None
+        from pipeline.learning.selection import Selection as Choosing  # loads PyTorch
+
+        base = self.network_settings(networks.STANET)
+        return Choosing(
+            candidates=tuple(
+                (value, dataclasses.replace(base, lambda_=value)) for value in self.selection.lambda_ or (self.lambda_,)
+            ),
+            epochs=tuple(sorted(self.selection.epochs or (self.train.epochs,))),
+            folds=self.selection.folds,
+            score=self.selection.score,
+        )
+
+    def network_settings(self, name: str) -> Any:
+        """Return the settings of a network: its block in `networks`; of STANet `lambda`, `model` and `train`."""
+        if name != networks.STANET:
+            return getattr(self.networks, name)
+        train, views = self.train, self.train.augmentation
+        return stanet.Settings(
+            lambda_=self.lambda_,
+            **dataclasses.asdict(self.model),
+            epochs=train.epochs,
+            lr=train.lr,
+            weight_decay=train.weight_decay,
+            batch_size=train.batch_size,
+            precision=train.precision,
+            compile=train.compile,
+            crop=views.crop,
+            scales=views.scales,
+            horizontal_flip=views.horizontal_flip,
+            views=views.views,
+        )
 
 
 def _contradictions_of(database: Database) -> Iterator[str]:
@@ -412,17 +509,38 @@ _MOVED = ("raw", "annotation", "exclude", "face", "face_boxes")  # once at the t
 
 
 def _refuse_old_form(document: dict[str, Any], path: Path) -> None:
-    """Say how to write a params.yaml in which the settings of the database still stand at the top level."""
-    old = {key: document[key] for key in _MOVED if key in document}
-    if not old:
+    """Say how to write what an older version of params.yaml has elsewhere or lacks."""
+    lines: dict[str, Any] = {}
+    old = [key for key in _MOVED if key in document]
+    if old:
+        moved = {"missing_frames": "refuse"} | {key: document[key] for key in old}
+        lines |= {"databases": {str(document.get("dataset", "synthetic")): moved}}
+        lines |= {"classes": "own"}
+    if "subjects" in document and "protocol" not in document and "folds" not in document:
+        lines |= {"protocol": "loso", "folds": document["subjects"]}
+    databases = document.get("databases")
+    if isinstance(databases, dict) and not old:
+        complete = [name for name, keys in databases.items() if isinstance(keys, dict) and keys.keys() == set(_MOVED)]
+        lines |= {"databases": {name: {"missing_frames": "refuse"} for name in complete}} if complete else {}
+    section = document.get("comparators")
+    if isinstance(section, dict) and {"networks", "cnn_lstm"} & section.keys():
+        block, train = section.get("cnn_lstm"), document.get("train")
+        own = dict(block) if isinstance(block, dict) else {}
+        if isinstance(train, dict) and isinstance(train.get("augmentation"), dict):
+            shared = ("epochs", "lr", "weight_decay", "batch_size")
+            own |= {key: train[key] for key in shared if key in train} | train["augmentation"]
+        lines |= {"networks": {"names": section.get("networks", []), "cnn_lstm": own}}
+        old += [f"comparators.{key}" for key in ("networks", "cnn_lstm") if key in section]
+    if not lines:
         return
     text = io.StringIO()
     yaml = YAML()
-    section = {"missing_frames": "refuse"} | old
-    yaml.dump({"databases": {str(document.get("dataset", "synthetic")): section}, "classes": "own"}, text)
+    yaml.default_flow_style = None
+    yaml.dump(lines, text)
+    removed = f"remove {', '.join(old)} and " if old else ""
     raise InputError(
-        f"{path}: {', '.join(old)}: expected in the section of a database, found at the top level, where older "
-        f"versions had them. Replace these lines by:\n{text.getvalue()}"
+        f"{path}: expected the form of this version, found that of an older one. To keep its settings, {removed}put "
+        f"these lines in:\n{text.getvalue()}"
     )
 
 

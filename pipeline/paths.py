@@ -10,6 +10,8 @@ PARAMS = Path("params.yaml")
 LOCK = Path("dvc.lock")
 PUBLISHED = Path("pipeline/evaluation/published.csv")
 SYNTHETIC = Path("data/raw/synthetic")
+STANET = "stanet"
+"""The network whose results are those of the study."""
 
 
 # --- of a database: a collection of recordings on disk ----------------------------------------------------------------
@@ -83,14 +85,14 @@ def manifests(dataset: str, databases: Iterable[str]) -> list[Path]:
     return [part(dataset, database) for database in databases]
 
 
-def described(dataset: str, method: str) -> Path:
-    """Folder of the manifests that say where the features of each database lie."""
-    return Path("data") / dataset / "described" / method
+def inputs(dataset: str, method: str) -> Path:
+    """Folder of the manifests of what a method of Table 1 reads: features, or the arrays of a network."""
+    return Path("data") / dataset / "inputs" / method
 
 
-def described_part(dataset: str, method: str, database: str) -> Path:
-    """Manifest of the features of one database."""
-    return described(dataset, method) / f"{database}.json"
+def inputs_of(dataset: str, method: str, database: str) -> Path:
+    """Manifest of what a method of Table 1 reads of one database."""
+    return inputs(dataset, method) / f"{database}.json"
 
 
 def clips(dataset: str) -> Path:
@@ -103,24 +105,19 @@ def classes(dataset: str) -> Path:
     return Path("data") / dataset / "classes.json"
 
 
+def folds(dataset: str) -> Path:
+    """JSON object with the test subjects of each fold, by its name."""
+    return Path("data") / dataset / "folds.json"
+
+
 def splits(dataset: str) -> Path:
-    """Folder of the leave-one-subject-out splits, one table per subject."""
+    """Folder of the splits into training and test clips, one table per fold."""
     return Path("data") / dataset / "splits"
 
 
-def split(dataset: str, subject: str) -> Path:
-    """The split that holds `subject` out."""
-    return splits(dataset) / f"{subject}.csv"
-
-
-def models(dataset: str) -> Path:
-    """Folder of the trained networks."""
-    return Path("models") / dataset
-
-
-def model(dataset: str, subject: str) -> Path:
-    """The network trained without `subject`."""
-    return models(dataset) / f"{subject}.pt"
+def split(dataset: str, fold: str) -> Path:
+    """The split of a fold."""
+    return splits(dataset) / f"{fold}.csv"
 
 
 def results(dataset: str) -> Path:
@@ -128,14 +125,27 @@ def results(dataset: str) -> Path:
     return Path("results") / dataset
 
 
-def fold(dataset: str, subject: str) -> Path:
-    """Predictions for the clips of `subject`."""
-    return results(dataset) / "folds" / f"{subject}.csv"
+# STANet's files lie in the folders of the study, which are read as a whole; those of other networks in their own.
 
 
-def curve(dataset: str, subject: str) -> Path:
-    """Training curve of the fold that holds `subject` out."""
-    return results(dataset) / "curves" / f"{subject}.csv"
+def model(dataset: str, fold: str, network: str = STANET) -> Path:
+    """The network trained without the test subjects of a fold."""
+    return Path("models") / ("" if network == STANET else network) / dataset / f"{fold}.pt"
+
+
+def fold(dataset: str, fold: str, network: str = STANET) -> Path:
+    """Predictions for the test clips of a fold."""
+    return results(dataset) / ("" if network == STANET else network) / "folds" / f"{fold}.csv"
+
+
+def curve(dataset: str, fold: str, network: str = STANET) -> Path:
+    """Training curve of a fold."""
+    return results(dataset) / ("" if network == STANET else network) / "curves" / f"{fold}.csv"
+
+
+def choices(dataset: str, fold: str) -> Path:
+    """Settings that were chosen inside a fold of STANet; no rows where nothing is chosen."""
+    return results(dataset) / "choices" / f"{fold}.csv"
 
 
 def predictions(dataset: str) -> Path:
@@ -154,7 +164,7 @@ def confusion(dataset: str) -> Path:
 
 
 def per_subject(dataset: str) -> Path:
-    """Accuracy of every fold."""
+    """Accuracy on the clips of every subject."""
     return results(dataset) / "per_subject.csv"
 
 
@@ -176,21 +186,6 @@ def comparator(dataset: str, method: str) -> Path:
 def comparator_facts(dataset: str, method: str) -> Path:
     """What its row of Table 1 says besides the scores."""
     return comparators(dataset) / f"{method}.json"
-
-
-def comparator_model(dataset: str, method: str, subject: str) -> Path:
-    """The network of another method, trained without `subject`; in no folder of STANet's, which are read as a whole."""
-    return Path("models") / method / dataset / f"{subject}.pt"
-
-
-def comparator_fold(dataset: str, method: str, subject: str) -> Path:
-    """Predictions of the network of another method for the clips of `subject`."""
-    return results(dataset) / method / "folds" / f"{subject}.csv"
-
-
-def comparator_curve(dataset: str, method: str, subject: str) -> Path:
-    """Training curve of the network of another method."""
-    return results(dataset) / method / "curves" / f"{subject}.csv"
 
 
 def table1(dataset: str) -> Path:

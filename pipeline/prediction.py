@@ -10,18 +10,20 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pipeline import paths
+from pipeline import paths, preparation
 from pipeline.errors import InputError
+from pipeline.evaluation import protocols
 from pipeline.flow import estimators
-from pipeline.frames import face_crop, frame_files, head_motion, resampling
+from pipeline.frames import face_crop, frame_files, head_motion
 from pipeline.frames.recording import Recording
 from pipeline.frames.video_file import VideoFile
 from pipeline.learning import training
+from pipeline.learning.checkpoint import Checkpoint
+from pipeline.networks.stanet import introspection, trained
+from pipeline.networks.stanet.introspection import Attention
+from pipeline.networks.stanet.trained import TrainedSTANet
 from pipeline.params import Params, load_params
 from pipeline.report import clip_figures, drawing
-from pipeline.stanet import introspection, trained
-from pipeline.stanet.introspection import Attention
-from pipeline.stanet.trained import TrainedSTANet
 from pipeline.storage import class_names, n_missing, tables
 from pipeline.storage.clip_rows import ClipRow, clip_rows
 from pipeline.storage.outputs import staged
@@ -66,7 +68,7 @@ class Prediction:
     """By class, in the order of the networks' outputs; means over the networks."""
     networks: tuple[Path, ...]
     held_out: tuple[str, ...]
-    """Subject that each network has never seen."""
+    """Subjects that each network has never seen, separated by commas."""
     notes: tuple[str, ...]
     """What speaks against it."""
     picture: Path
@@ -128,12 +130,10 @@ def predict(
     step("frames")
     recording = _recording(clip, face or clip.face or _common_face(params))
     times = recording.times if isinstance(recording, Recording) else None
-    filmed = resampling.resize(resampling.interpolate(recording, count, times), size)
+    filmed = preparation.frames(recording, count, size, times)
     path = _head_path(clip, filmed, params.head_motion)
     step("optical flow")
-    # Rounded twice, as `extract_flow` does.
-    field = estimator.estimate_clips(filmed[None])[0].astype(np.float16)
-    field = head_motion.without(field, path, params.head_motion).astype(np.float16)
+    field = preparation.flow(filmed, path, params.head_motion, estimator)
     step("networks")
     training.fix_arithmetic(params.train.threads)
     seen = [introspection.attention(network.network, torch.from_numpy(field), crop) for network in networks]
@@ -145,7 +145,7 @@ def predict(
         recording.offset,
         dict(zip(classes, attention.probabilities.tolist(), strict=True)),
         tuple(network.path for network in networks),
-        tuple(network.checkpoint.held_out for network in networks),
+        tuple(", ".join(network.checkpoint.test_subjects) for network in networks),
         tuple(_notes(clip, len(recording), networks, params)),
         picture,
     )
@@ -273,12 +273,12 @@ def _networks(clip: Clip, model: Path | None, params: Params) -> list[TrainedSTA
     InputError
         There are none, or not all of the dataset's; or they differ in what they were made for.
     """
-    files = [model] if model else [paths.model(params.dataset, subject) for subject in _subjects(clip, params)]
+    files = [model] if model else [paths.model(params.dataset, fold) for fold in _folds(clip, params)]
     networks = [trained.load(path) for path in files]
     first = networks[0]
     for network in networks:
         for fact in ("classes", "frames", "size", "params"):
-            if getattr(network.checkpoint, fact) != getattr(first.checkpoint, fact):
+            if _alike(network.checkpoint, fact) != _alike(first.checkpoint, fact):
                 raise InputError(
                     f"expected networks that were trained alike, found other {fact} in {network.path} than in "
                     f"{first.path}. Run `dvc repro`, which trains what is out of date."
@@ -294,16 +294,27 @@ def _networks(clip: Clip, model: Path | None, params: Params) -> list[TrainedSTA
     return networks
 
 
-def _subjects(clip: Clip, params: Params) -> Sequence[str]:
-    """Folds to ask: all of them, or that of the clip's subject."""
+def _alike(checkpoint: Checkpoint, fact: str) -> Any:
+    """What must be the same in all networks: of the parameters, all that a fold did not choose by itself."""
+    params = checkpoint.params
+    if fact != "params" or "selection" not in params or not isinstance(params.get("train"), dict):
+        return getattr(checkpoint, fact)
+    return params | {"lambda": None, "train": params["train"] | {"epochs": None}}
+
+
+def _folds(clip: Clip, params: Params) -> Sequence[str]:
+    """Folds to ask: all of them, or the one that tests the clip's subject."""
     if clip.subject is None:
-        return params.folds
-    if clip.subject not in params.folds:
+        return params.trained_folds
+    folds = protocols.read(paths.folds(params.dataset), params.folds)
+    [fold] = (name for name, subjects in folds.items() if clip.subject in subjects)
+    if fold not in params.trained_folds:
         raise InputError(
             f"{clip.name}: expected a network that was trained without {clip.subject}, but held_out in {paths.PARAMS} "
-            "leaves this subject out. Add it and run `dvc repro`, or name a network with --model."
+            f"leaves out the fold {fold}, which tests this subject. Add it and run `dvc repro`, or name a network with "
+            "--model."
         )
-    return [clip.subject]
+    return [fold]
 
 
 def _geometry(networks: list[TrainedSTANet]) -> tuple[int, int, int]:
@@ -355,7 +366,7 @@ def _notes(clip: Clip, length: int, networks: list[TrainedSTANet], params: Param
     """What makes a prediction worth less than its probability."""
     table = _clips(params)
     if clip.subject is not None:
-        seen = [network.path for network in networks if network.checkpoint.held_out != clip.subject]
+        seen = [network.path for network in networks if clip.subject not in network.checkpoint.test_subjects]
         if seen:
             yield f"{seen[0]} was trained on clips of {clip.subject}"
     for name, database in params.databases.items():

@@ -6,6 +6,7 @@ import click
 
 from pipeline import comparators, paths
 from pipeline.comparators.protocol import classification
+from pipeline.evaluation import protocols
 from pipeline.params import load_params
 from pipeline.storage import feature_files, tables
 from pipeline.storage.outputs import staged
@@ -19,14 +20,15 @@ def main(method: str) -> None:
     params = load_params(paths.PARAMS)
     name = params.dataset
     clips = tables.read(paths.clips(name))
-    manifests = {database: paths.described_part(name, method, database) for database in params.databases}
+    folds = protocols.read(paths.folds(name), params.trained_folds)
+    manifests = {database: paths.inputs_of(name, method, database) for database in params.databases}
     features = feature_files.read(manifests, list(clips["clip"]))
-    with counter(params, f"classify {method}", "fold", len(params.folds), 0) as bar:
+    with counter(params, f"classify {method}", "fold", len(folds), 0) as bar:
         predictions = classification.predict(
             method,
             features,
             clips,
-            params.folds,
+            folds,
             params.comparators.class_weight,
             params.comparators.settings(method),
             report=lambda: bar.update(),
@@ -34,7 +36,11 @@ def main(method: str) -> None:
     facts = {
         "title": comparators.title(method),
         "values": features[0].size,
-        "remark": comparators.remark(method, landmarks=feature_files.have(manifests.values(), comparators.LANDMARKS)),
+        "remark": comparators.remark(
+            method,
+            landmarks=feature_files.have(manifests, comparators.LANDMARKS),
+            head_kept=params.head_motion == "keep",
+        ),
     }
     targets = [paths.comparator(name, method), paths.comparator_facts(name, method)]
     with staged(paths.partial("classify", name, method), *targets) as [table, notes]:

@@ -29,7 +29,8 @@ def stage(function: Callable[..., None]) -> click.Command:
 
     @functools.wraps(function)
     def run(**options: str) -> None:
-        check = functools.partial(integrity.check_inputs, name, options)
+        running = os.environ.get("DVC_STAGE", "").partition("@")[0]
+        check = functools.partial(integrity.check_inputs, name, list(options.values()), running)
         try:
             if "DVC_STAGE" in os.environ:
                 dvc_lock.keep()  # DVC has written all that came before this stage

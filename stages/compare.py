@@ -14,19 +14,17 @@ from pipeline.storage import tables
 from pipeline.storage.outputs import staged
 from stages.command import stage
 
-STANET = "stanet"
-
 
 @stage
 def main() -> None:
     """Compare every method of the study with STANet."""
     params = load_params(paths.PARAMS)
     name = params.dataset
-    stanet = Method(STANET, [tables.read(paths.predictions(name))], "STANet", remark="one seed")
+    stanet = Method(paths.STANET, [tables.read(paths.predictions(name))], "STANet", remark="one seed")
     # The methods of params.yaml, not the files in the folder: those of an earlier, longer list stay on disk.
     others = [
         _method(method, paths.comparator(name, method), paths.comparator_facts(name, method))
-        for method in (*params.comparators.methods, *params.comparators.networks, "largest_class")
+        for method in (*params.comparators.methods, *params.networks.names, "largest_class")
     ]
     classes = json.loads(paths.classes(name).read_text(encoding="utf-8"))
     table = comparison.compare(stanet, [method for method in others if not method.not_applicable], classes)

@@ -4,11 +4,9 @@ from contextlib import closing
 from pathlib import Path
 
 import click
-import numpy as np
 
-from pipeline import paths
+from pipeline import paths, preparation
 from pipeline.flow import estimators, extraction
-from pipeline.frames import head_motion
 from pipeline.params import load_params
 from pipeline.storage import clip_store, resume
 from pipeline.storage.outputs import staged
@@ -48,7 +46,7 @@ def main(database: str) -> None:
             ):
                 fit = str(motion["head_motion"].attrs["fit"])
                 still = (
-                    head_motion.without(field, clip_store.values(motion, "head_motion", row), fit).astype(np.float16)
+                    preparation.without_head(field, clip_store.values(motion, "head_motion", row), fit)
                     for row, field in enumerate(fields)
                 )
                 clip_store.write_stack(path, "flow", clips, still, estimator.settings | {"head_motion": fit})

@@ -27,9 +27,8 @@ def main(database: str) -> None:
     if len(params.databases) == 1:
         # A wrong list ends here, in seconds, and not after the flow. It changes nothing of what this stage writes.
         profile = profile_of(database, params.synthesize.layout)
-        check_subjects(
-            make_task({database: reading.table}, {database: profile}, params.classes), params.subjects, params.dataset
-        )
+        task = make_task({database: reading.table}, {database: profile}, params.classes)
+        check_subjects(task, params.subjects, params.protocol, params.dataset)
     targets = [paths.recordings(database), paths.annotation(database)]
     with staged(paths.partial("index", database), *targets) as [recordings, sums]:
         reading.table.to_csv(recordings, index=False)

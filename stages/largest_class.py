@@ -5,6 +5,7 @@ import json
 import click
 
 from pipeline import paths
+from pipeline.evaluation import protocols
 from pipeline.evaluation.baseline import largest_class
 from pipeline.params import load_params
 from pipeline.storage import tables
@@ -17,7 +18,8 @@ def main() -> None:
     """What a method must be better than, to have learnt anything."""
     params = load_params(paths.PARAMS)
     name = params.dataset
-    predictions = largest_class(tables.read(paths.clips(name)), params.folds)
+    folds = protocols.read(paths.folds(name), params.trained_folds)
+    predictions = largest_class(tables.read(paths.clips(name)), folds)
     facts = {"title": "largest class", "values": 0, "remark": "that of the fold's training clips"}
     targets = [paths.comparator(name, "largest_class"), paths.comparator_facts(name, "largest_class")]
     with staged(paths.partial("largest_class", name), *targets) as [table, notes]:

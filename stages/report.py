@@ -29,8 +29,10 @@ def main() -> None:
         clips=paths.clips(name),
         classes=paths.classes(name),
         parts=parts.read(paths.manifests(name, params.databases)),
-        networks={subject: paths.model(name, subject) for subject in params.folds},
-        curves={subject: paths.curve(name, subject) for subject in params.folds},
+        networks={fold: paths.model(name, fold) for fold in params.trained_folds},
+        curves={fold: paths.curve(name, fold) for fold in params.trained_folds},
+        choices={fold: paths.choices(name, fold) for fold in params.trained_folds},
+        folds=paths.folds(name),
         predictions=paths.predictions(name),
         metrics=paths.metrics(name),
         per_subject=paths.per_subject(name),
@@ -57,7 +59,7 @@ def main() -> None:
 
 def _deviations(params: Params, sources: Sources) -> list[str]:
     """How the clips of megc2019 differ from the official list; `task` has seen to it that each is accepted."""
-    if params.dataset != megc2019.NAME:
+    if params.clip_selection != megc2019.NAME:
         return []
     recordings = {part.database: tables.read(Path(part.recordings.path)) for part in sources.parts}
     excluded = {database: params.databases[database].exclude for database in params.databases}

@@ -1,17 +1,34 @@
 """Which modules of this repository a module imports, as its text says: nothing is run."""
 
 import ast
+from collections.abc import Collection
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 
 
-def imports(path: Path, without: str | None = None) -> set[str]:
-    """Files of this repository that a module imports, relative to the root; `without` is a function to leave out."""
+def imports(path: Path, without: Collection[str] = (), *, annotations: bool = True) -> set[str]:
+    """Files of this repository that a module imports, relative to the root.
+
+    Parameters
+    ----------
+    path
+        The module.
+    without
+        Functions and methods whose body does not count.
+    annotations
+        False for what runs: what is imported for type checkers alone does not count.
+    """
     found: set[str] = set()
-    module = ast.parse(path.read_text(encoding="utf-8"))
-    module.body = [node for node in module.body if without is None or getattr(node, "name", None) != without]
-    for node in ast.walk(module):
+    pending: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.FunctionDef) and node.name in without:
+            continue
+        if isinstance(node, ast.If) and not annotations and getattr(node.test, "id", "") == "TYPE_CHECKING":
+            pending += node.orelse
+            continue
+        pending += ast.iter_child_nodes(node)
         if isinstance(node, ast.Import):
             modules = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:

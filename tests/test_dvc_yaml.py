@@ -19,7 +19,7 @@ from dvc.parsing import DataResolver
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
-from pipeline import comparators, params
+from pipeline import comparators, networks, params
 from pipeline.databases import profiles, recordings
 from pipeline.evaluation import metrics
 from pipeline.flow.estimators import METHODS
@@ -51,9 +51,12 @@ STAGES = {
     for name, stage in YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"].items()
 }
 PER_DATABASE = ("index", "interpolate", "resize", "stabilise", "extract_flow", "gather")
-PER_METHOD = ("describe", "gather_features", "classify")
+PER_METHOD = ("describe", "comparator_inputs", "classify")
+PER_NETWORK = ("network_inputs", "train_network", "pool")
+SCRIPTS = {name: stage["cmd"].split("stages.")[1].split()[0] for name, stage in STAGES.items()}
 ROOM = "pipeline/comparators"
-METHOD = "${item.method}"
+NETWORKS = "pipeline/networks"
+METHOD, NETWORK = "${item.method}", "${item.network}"
 
 # Parameters that a stage reads and that change nothing of what it writes.
 READ_ONLY = {
@@ -61,29 +64,38 @@ READ_ONLY = {
         "databases": "which databases there are is in the names of the stages",
         "subjects": "a wrong list ends the stage early; `task` depends on it",
         "classes": "as above",
+        "protocol": "as above",
         "synthesize": "as above",
         "synthesize.layout": "as above",
     },
     "gather": {"databases": "which databases there are is in the names of the stages"},
-    "train": {"databases": "which manifests are read is in the folder of the manifests, which it depends on"},
-    "classify": {"databases": "as above"},
-    "train_cnn_lstm": {"databases": "as for `train`"},
+    "classify": {"databases": "which manifests are read is in the folder of the manifests, which it depends on"},
+    "aggregate": {f"networks.{NETWORK}": "read of other networks alone, in `pool`"},
+}
+
+
+# Functions of a folder or a module whose imports cannot change what these scripts write.
+LEFT_OUT = {
+    # What is learnt of features cannot change them.
+    "stages/describe.py": {f"{ROOM}/": {"classify"}},
+    # These ask a network how it is called and what it reads, and compute nothing with it.
+    **dict.fromkeys(
+        ("stages/aggregate.py", "stages/inputs.py"),
+        {f"{NETWORKS}/__init__.py": {"fit_predict"}, "pipeline/learning/network.py": {"phases", "seed"}},
+    ),
 }
 
 
 def closure(start: str) -> set[str]:
-    """A module and everything that it imports, without what is exempt.
-
-    The function `classify` of a method and of its room is left out where clips are only described: what is learnt of
-    features cannot change them.
-    """
-    without = "classify" if start == "stages/describe.py" else None
+    """A module and everything that it imports to run, without what is exempt or left out."""
+    left_out = LEFT_OUT.get(start, {})
     found, pending = set(), {start}
     while pending:
         file = pending.pop()
         if file not in found and file not in EXEMPT:
             found.add(file)
-            pending |= imports(ROOT / file, without if file.startswith(f"{ROOM}/") else None)
+            without = set().union(*(names for place, names in left_out.items() if file.startswith(place)))
+            pending |= imports(ROOT / file, without, annotations=False)
     return found
 
 
@@ -102,22 +114,42 @@ def code(stage: str, **chosen: str) -> set[str]:
     return inside | {dep for dep in deps if dep.endswith(".py")}
 
 
-@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage not in PER_METHOD])
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage not in (*PER_METHOD, *PER_NETWORK)])
 @pytest.mark.parametrize("method", METHODS)
 def test_deps_are_the_modules_that_the_stage_imports(stage, method):
-    expected = closure(f"stages/{stage}.py")
+    expected = closure(f"stages/{SCRIPTS[stage]}.py")
     if "pipeline/flow/estimators.py" in expected:  # it imports the estimator by name
         expected |= modules(f"pipeline/flow/{method}")
+    if stage == "train":  # it imports the network by name, and nothing else of its folder
+        expected |= closure(f"{NETWORKS}/stanet/network.py") | closure(f"{NETWORKS}/stanet/__init__.py")
+        assert {file for file in expected if file.startswith(f"{NETWORKS}/stanet/")} == {
+            f"{NETWORKS}/stanet/__init__.py",
+            f"{NETWORKS}/stanet/network.py",
+        }
     assert code(stage, flow_method=method) == expected
+
+
+@pytest.mark.parametrize("stage", PER_NETWORK)
+@pytest.mark.parametrize("network", params.OTHER_NETWORKS)
+def test_deps_of_a_network_are_its_folder_and_what_networks_share(stage, network):
+    expected = closure(f"stages/{SCRIPTS[stage]}.py")
+    own = f"{NETWORKS}/{network}"
+    if stage == "network_inputs":  # what it reads is in `__init__.py`
+        expected.add(f"{own}/__init__.py")
+    else:
+        expected |= {path.relative_to(ROOT).as_posix() for path in (ROOT / own).glob("*.py")}
+    if stage == "train_network":  # it computes with what the folder imports, where `pool` asks it for a few words
+        expected |= modules(own)
+    assert code(stage, item_network=network) == expected
 
 
 @pytest.mark.parametrize("stage", PER_METHOD)
 @pytest.mark.parametrize("method", comparators.methods())
 def test_deps_of_a_method_are_its_module_and_what_methods_share(stage, method):
-    expected = closure(f"stages/{stage}.py")
+    expected = closure(f"stages/{SCRIPTS[stage]}.py")
     if f"{ROOM}/__init__.py" in expected:  # it imports the method by name
-        without = "classify" if stage == "describe" else None
-        for file in imports(ROOT / ROOM / f"{method}.py", without):
+        without = {"classify"} if stage == "describe" else set()
+        for file in imports(ROOT / ROOM / f"{method}.py", without, annotations=False):
             expected |= closure(file)
         expected.add(f"{ROOM}/{method}.py")
         shared = ("parts",) if stage == "describe" else ("parts", "learnt")
@@ -130,15 +162,25 @@ def test_what_is_described_does_not_depend_on_what_is_learnt():
     """Outside of their functions `classify`, neither methods nor what they share import from `learnt`."""
     for path in (ROOT / ROOM).rglob("*.py"):
         if path.parent.name != "learnt":
-            learnt = {file for file in imports(path, "classify") if file.startswith(f"{ROOM}/learnt/")}
+            learnt = {file for file in imports(path, {"classify"}) if file.startswith(f"{ROOM}/learnt/")}
             assert not learnt, path
 
 
-def resolved() -> dict[str, dict[str, Any]]:
+def resolved(root: Path = ROOT) -> dict[str, dict[str, Any]]:
     """All stages as DVC makes them of the templates."""
-    return DataResolver(Repo(ROOT), ROOT.as_posix(), YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")).resolve()[
-        "stages"
-    ]
+    definition = YAML(typ="safe", pure=True).load(root / "dvc.yaml")
+    stages: dict[str, dict[str, Any]] = DataResolver(Repo(root), root.as_posix(), definition).resolve()["stages"]
+    return stages
+
+
+def with_networks(folder: Path, *names: str) -> Path:
+    """A checkout, of the two files that DVC resolves, that lists these networks."""
+    document = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
+    document["networks"]["names"] = list(names)
+    YAML().dump(document, folder / "params.yaml")
+    shutil.copy(ROOT / "dvc.yaml", folder)
+    Repo.init(folder, no_scm=True)
+    return folder
 
 
 def test_a_block_of_one_method_is_a_parameter_of_that_methods_stages_alone():
@@ -148,7 +190,7 @@ def test_a_block_of_one_method_is_a_parameter_of_that_methods_stages_alone():
     assert concerned == {"describe@synthetic-fdm", "classify@synthetic-fdm"}
     # Of what they write, these two are read by nothing but the comparison; the report prints every parameter.
     readers = downstream(stages, concerned)
-    assert readers - concerned == {"gather_features@synthetic-fdm", "compare@synthetic", "report@synthetic"}
+    assert readers - concerned == {"comparator_inputs@synthetic-fdm", "compare@synthetic", "report@synthetic"}
     of_all = {name for name, stage in stages.items() if "comparators" in stage.get("params", [])}
     assert of_all == {"report@synthetic"}
 
@@ -160,7 +202,7 @@ def test_published_figures_concern_the_comparison_alone():
 
 
 def test_clips_are_described_without_any_table_of_labels():
-    for stage in ("describe", "gather_features"):
+    for stage in ("describe", "comparator_inputs"):
         assert not [dep for dep in STAGES[stage]["deps"] if dep.endswith((".csv", ".json")) or dep.endswith("/splits")]
 
 
@@ -222,15 +264,16 @@ NAMES = {
     "metric": tuple(metrics.scores(np.eye(2, dtype=int))),
     "database": tuple(profiles.PROFILES),
     "comparator": comparators.methods(),
+    "network": (*networks.names(), *(f"networks.{name}" for name in networks.names())),
 }
 
 
 @pytest.mark.parametrize("kind", NAMES)
 def test_a_new_name_trains_no_fold_again(kind):
-    """No module that `train` depends on lists the names there are, so that none changes when there is one more."""
+    """No module that a fold depends on lists the names there are, so that none changes when there is one more."""
     names = set(NAMES[kind])
     assert len(names) > 1
-    for file in code("train"):
+    for file in code("train") | code("train_network", item_network="cnn_lstm"):
         assert not [listed for listed in enumerated(file) if len(listed & names) > 1], file
 
 
@@ -267,19 +310,27 @@ def test_every_exemption_exists_and_has_a_reason():
 def test_an_import_is_found_in_all_its_forms(tmp_path):
     module = tmp_path / "module.py"
     module.write_text(
-        "import pipeline.evaluation.loso\nfrom pipeline import params as p\nfrom pipeline.frames import recording\n"
+        "import pipeline.evaluation.protocols\nfrom pipeline import params as p\nfrom pipeline.frames import recording\n"
         "from pipeline.databases import casme2\n"
         "from pipeline.databases import readers\nimport numpy\n\ndef f():\n"
-        "    from pipeline.evaluation.metrics import scores\n"
+        "    from pipeline.evaluation.metrics import scores\n\n"
+        "if TYPE_CHECKING:\n    from pipeline.learning import fold\n\n"
+        "class A:\n    def m(self):\n        from pipeline.learning import seeds\n"
     )
-    assert imports(module) == {
-        "pipeline/evaluation/loso.py",
+    everything = {
+        "pipeline/evaluation/protocols.py",
         "pipeline/frames/recording.py",
         "pipeline/params.py",
         "pipeline/databases/casme2.py",
         "pipeline/databases/readers.py",
         "pipeline/evaluation/metrics.py",
+        "pipeline/learning/fold.py",
+        "pipeline/learning/seeds.py",
     }
+    assert imports(module) == everything
+    assert imports(module, annotations=False) == everything - {"pipeline/learning/fold.py"}
+    lazy = {"pipeline/evaluation/metrics.py", "pipeline/learning/seeds.py"}
+    assert imports(module, {"f", "m"}) == everything - lazy
 
 
 def keys(section: type, prefix: str = "") -> set[str]:
@@ -299,7 +350,7 @@ def keys(section: type, prefix: str = "") -> set[str]:
 
 def used(stage: str) -> set[str]:
     """Keys that a stage's script reads from `params`."""
-    tree = ast.parse((ROOT / f"stages/{stage}.py").read_text())
+    tree = ast.parse((ROOT / f"stages/{SCRIPTS[stage]}.py").read_text())
     chains = set()
     for node in ast.walk(tree):
         chain, inner = [], node
@@ -309,21 +360,23 @@ def used(stage: str) -> set[str]:
         if chain and isinstance(inner, ast.Name) and inner.id == "params":
             chains.add(".".join("lambda" if part == "lambda_" else part for part in chain))
     known = keys(params.Params)
-    # Such as `params.folds`, which is derived from two keys.
+    # Such as `params.trained_folds`, which is derived from two keys.
     derived = {
-        "folds": ("held_out", "subjects"),
+        "trained_folds": ("held_out", "folds"),
+        "clip_selection": ("protocol", "folds"),
         "embedded": ("databases",),
         "comparators.settings": (f"comparators.{METHOD}",),
+        "network_settings": (f"networks.{NETWORK}",),
     }
     chains = {part for chain in chains for part in derived.get(chain, (chain,))}
-    unknown = chains - known - {f"comparators.{METHOD}"}
+    unknown = chains - known - {f"comparators.{METHOD}", f"networks.{NETWORK}"}
     assert not unknown, f"{stage} reads what params.yaml does not have: {unknown}"
     return chains
 
 
 def settings_read(stage: str) -> set[str]:
     """Keys of a database's section that a stage's script reads from `settings`."""
-    tree = ast.parse((ROOT / f"stages/{stage}.py").read_text())
+    tree = ast.parse((ROOT / f"stages/{SCRIPTS[stage]}.py").read_text())
     known = {field.name for field in dataclasses.fields(params.Database)}
     return {
         f"databases.${{key}}.{node.attr}"
@@ -368,9 +421,9 @@ def test_params_yaml_has_exactly_the_known_keys():
 
 def test_every_stage_of_the_design_is_there():
     assert list(STAGES) == [
-        *("synthesize", "index", "interpolate", "resize", "stabilise", "extract_flow", "describe", "gather_features"),
-        *("gather", "task", "train", "aggregate", "train_cnn_lstm", "pool_cnn_lstm", "largest_class", "classify"),
-        *("compare", "report"),
+        *("synthesize", "index", "interpolate", "resize", "stabilise", "extract_flow", "describe"),
+        *("comparator_inputs", "network_inputs", "gather", "task", "train", "train_network", "aggregate", "pool"),
+        *("largest_class", "classify", "compare", "report"),
     ]
 
 
@@ -409,27 +462,26 @@ def test_the_committed_lock_belongs_to_the_code():
     }
     assert not stale
     active = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
-    per_network = {"train_cnn_lstm", "pool_cnn_lstm"}
-    per_dataset = STAGES.keys() - {"synthesize", "train", *per_network, *PER_DATABASE, *PER_METHOD}
+    per_dataset = STAGES.keys() - {"synthesize", "train", *PER_NETWORK, *PER_DATABASE, *PER_METHOD}
     expected = {"synthesize"} | {f"{stage}@{active['dataset']}" for stage in per_dataset}
     expected |= {f"{stage}@{database}" for stage in PER_DATABASE for database in active["databases"]}
-    expected |= {f"train@{active['dataset']}-{subject}" for subject in active["subjects"]}
+    expected |= {f"train@{active['dataset']}-{fold}" for fold in active["folds"]}
     methods = active["comparators"]["methods"]
     expected |= {f"classify@{active['dataset']}-{method}" for method in methods}
-    for stage in ("describe", "gather_features"):
+    for stage in ("describe", "comparator_inputs"):
         expected |= {f"{stage}@{database}-{method}" for database in active["databases"] for method in methods}
+    for network in active["networks"]["names"]:
+        expected |= {f"network_inputs@{database}-{network}" for database in active["databases"]}
+        expected |= {f"train_network@{active['dataset']}-{network}-{fold}" for fold in active["folds"]}
+        expected.add(f"pool@{active['dataset']}-{network}")
     assert expected <= set(lock["stages"])
-    networks = active["comparators"]["networks"]
-    folds = {f"{network}-{active['dataset']}-{subject}" for network in networks for subject in active["subjects"]}
-    assert {f"train_cnn_lstm@{fold}" for fold in folds} <= set(lock["stages"])
-    assert {f"pool_cnn_lstm@{network}-{active['dataset']}" for network in networks} <= set(lock["stages"])
 
 
-def stages_with(tmp_path, **comparators) -> set[str]:
-    """Names of the stages that DVC makes of dvc.yaml with other settings."""
+def stages_with(tmp_path, **changes) -> set[str]:
+    """Names of the stages that DVC makes of dvc.yaml with other networks."""
     yaml = YAML()
     document = yaml.load(ROOT / "params.yaml")
-    document["comparators"] |= comparators
+    document["networks"] |= changes
     with (tmp_path / "params.yaml").open("w") as file:
         yaml.dump(document, file)
     definition = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")
@@ -438,16 +490,36 @@ def stages_with(tmp_path, **comparators) -> set[str]:
 
 
 def test_cnn_lstm_runs_where_it_is_listed_and_nowhere_else(tmp_path):
-    subjects = [f"sub0{number}" for number in range(1, 6)]
-    without, with_it = stages_with(tmp_path, networks=[]), stages_with(tmp_path, networks=["cnn_lstm"])
+    without, with_it = stages_with(tmp_path, names=[]), stages_with(tmp_path, names=["cnn_lstm"])
     assert "train@synthetic-sub01" in without and not any("cnn_lstm" in name for name in without)
     assert with_it - without == {
-        *(f"train_cnn_lstm@cnn_lstm-synthetic-{subject}" for subject in subjects),
-        "pool_cnn_lstm@cnn_lstm-synthetic",
+        *(f"train_network@synthetic-cnn_lstm-sub0{number}" for number in range(1, 6)),
+        *("network_inputs@synthetic-cnn_lstm", "pool@synthetic-cnn_lstm"),
     }
+
+
+def test_a_block_of_one_network_is_a_parameter_of_that_networks_stages_alone(tmp_path):
+    stages = resolved(with_networks(tmp_path, "cnn_lstm"))
+    concerned = {name for name, stage in stages.items() if "networks.cnn_lstm" in stage.get("params", [])}
+    own = {name for name in stages if "-cnn_lstm" in name and not name.startswith("network_inputs")}
+    assert concerned == own and len(own) == 6
+    assert downstream(stages, concerned) - concerned == {"compare@synthetic", "report@synthetic"}
+    of_all = {name for name, stage in stages.items() if "networks" in stage.get("params", [])}
+    assert of_all == {"report@synthetic"}
+    listed = {name for name, stage in stages.items() if "networks.names" in stage.get("params", [])}
+    assert listed == {"compare@synthetic"}
+
+
+@pytest.mark.parametrize("key", ["lambda", "model", "selection"])
+def test_what_is_special_to_stanet_concerns_no_other_network(tmp_path, key):
+    stages = resolved(with_networks(tmp_path, "cnn_lstm"))
+    concerned = {name for name, stage in stages.items() if key in stage.get("params", [])}
+    assert concerned == {*(f"train@synthetic-sub0{number}" for number in range(1, 6)), "report@synthetic"}
+    assert not [name for name in downstream(stages, concerned) if "cnn_lstm" in name]
 
 
 def test_a_worker_loads_whatever_a_fold_of_the_stage_depends_on():
     """It compares its modules with those in dvc.lock, and one that it has not loaded counts as another."""
     needed = {file for file in closure("stages/train.py") if file.startswith("pipeline/")}
     assert needed <= closure("pipeline/runs/worker.py")
+    assert 'import_module(f"{training.network.module}.network")' in (ROOT / "pipeline/runs/worker.py").read_text()

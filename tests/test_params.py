@@ -8,13 +8,15 @@ import pytest
 from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
-from pipeline import comparators, params
+from pipeline import comparators, networks, params
 from pipeline.errors import InputError
 
 COMMITTED = Path(__file__).parents[1] / "params.yaml"
 BOXES = "databases__synthetic__face_boxes"
 SYNTHETIC = YAML(typ="safe", pure=True).load(COMMITTED)["databases"]["synthetic"]
 SEVERAL = {"casme2": SYNTHETIC, "smic": SYNTHETIC}
+KFOLD = {"protocol": "k-fold", "dataset": "synthetic-2-fold"}
+WEIGHTS = ("class_error", "class_spread", "state_error", "state_spread", "state_continuity")
 
 
 @pytest.fixture
@@ -197,8 +199,9 @@ def test_an_older_file_is_one_error_that_says_how_to_write_the_new_one(load, tmp
     with pytest.raises(InputError) as error:
         load(databases=..., classes=..., dataset="casme2", **section)
     message = str(error.value)
-    assert "raw, annotation, exclude, face, face_boxes: expected in the section of a database" in message
-    advice = YAML(typ="safe", pure=True).load(message.split("Replace these lines by:\n")[1])
+    assert "found that of an older one" in message
+    assert "remove raw, annotation, exclude, face, face_boxes and put these lines in:\n" in message
+    advice = YAML(typ="safe", pure=True).load(message.split("put these lines in:\n")[1])
     loaded = load(**advice, dataset="casme2")
     assert loaded.databases["casme2"].exclude == ("sub01/EP02_01f",) and loaded.databases["casme2"].face == "crop"
 
@@ -208,8 +211,114 @@ def test_a_study_of_several_databases_has_a_name_of_its_own_and_three_classes(lo
     assert list(loaded.databases) == ["casme2", "smic"] and not loaded.embedded
 
 
-def test_equal_studies_hold_out_their_subjects_in_one_order(load):
-    assert load(held_out=["sub03", "sub01"]).folds == load(held_out=["sub01", "sub03"]).folds == ("sub01", "sub03")
+def test_a_file_without_protocol_and_folds_is_told_those_of_every_study_before(load):
+    with pytest.raises(InputError, match="found that of an older one") as error:
+        load(protocol=..., folds=...)
+    advice = YAML(typ="safe", pure=True).load(str(error.value).split("put these lines in:\n")[1])
+    assert advice == {"protocol": "loso", "folds": ["sub01", "sub02", "sub03", "sub04", "sub05"]}
+    assert load(**advice) == load()
+
+
+def test_the_settings_of_a_network_that_stood_among_the_comparators_are_kept(load):
+    comparators = YAML(typ="safe", pure=True).load(COMMITTED)["comparators"]
+    own = {"pooling": 4, "features": 8, "hidden": 9, "weights": dict.fromkeys(WEIGHTS, 0.5)}
+    with pytest.raises(InputError) as error:
+        load(comparators=comparators | {"networks": ["cnn_lstm"], "cnn_lstm": own}, networks=..., train__epochs=7)
+    message = str(error.value)
+    assert "remove comparators.networks, comparators.cnn_lstm and put these lines in:\n" in message
+    advice = YAML(typ="safe", pure=True).load(message.split("put these lines in:\n")[1])
+    loaded = load(**advice, train__epochs=7)
+    assert loaded.networks.names == ("cnn_lstm",)
+    network = loaded.networks.cnn_lstm
+    assert (network.pooling, network.features, network.hidden) == (4, 8, 9)
+    assert dataclasses.asdict(network.weights) == dict.fromkeys(WEIGHTS, 0.5)
+    # It shared these with STANet.
+    assert (network.epochs, network.lr, network.batch_size) == (7, loaded.train.lr, loaded.train.batch_size)
+    assert (network.crop, network.views) == (loaded.train.augmentation.crop, loaded.train.augmentation.views)
+
+
+def test_equal_studies_hold_out_their_folds_in_one_order(load):
+    some = load(held_out=["sub03", "sub01"])
+    assert some.trained_folds == load(held_out=["sub01", "sub03"]).trained_folds == ("sub01", "sub03")
+    assert some.folds == some.subjects and load().trained_folds == load().folds
+
+
+@pytest.mark.parametrize(
+    ("changes", "messages"),
+    [
+        ({"folds": ["sub01", "sub02"]}, ["folds: must be sub01, sub02, sub03, sub04, sub05 with protocol: loso"]),
+        ({"folds": ["fold1", "fold2"], **KFOLD}, []),
+        ({"folds": ["sub01", "sub02"], **KFOLD}, ["folds: must be fold1, fold2 with protocol: k-fold, found sub01"]),
+        ({"folds": ["fold1", "fold2"], **KFOLD, "dataset": "synthetic"}, ["dataset: must end with -2-fold"]),
+        ({"folds": ["fold1", "fold2"], "protocol": "loso", "dataset": "synthetic-2-fold"}, ["dataset: must be synth"]),
+        (
+            {"folds": [f"fold{number}" for number in range(1, 7)], "protocol": "k-fold", "dataset": "synthetic-6-fold"},
+            ["folds: with protocol: k-fold, expected 2 to 5 folds, one per subject at most; found 6"],
+        ),
+        (
+            {"folds": ["synthetic", "other"], "protocol": "database", "dataset": "synthetic-by-database"},
+            ["folds: with protocol: database, expected a study of at least two databases, found synthetic"],
+        ),
+        ({"folds": ["fold1", "fold2"], **KFOLD, "held_out": ["sub01"]}, ["held_out: must be all or a list of folds"]),
+        ({"protocol": "holdout"}, ["protocol", "'loso', 'k-fold' or 'database'", "'holdout'"]),
+        ({"folds": ["fold1", "fold1"], **KFOLD}, ["folds: must not list anything twice"]),
+    ],
+)
+def test_protocol_folds_and_name_fit_together(load, changes, messages):
+    if not messages:
+        assert load(**changes).clip_selection == "synthetic"
+        return
+    with pytest.raises(InputError) as error:
+        load(**changes)
+    assert all(message in str(error.value) for message in messages), str(error.value)
+
+
+def test_a_study_of_several_databases_can_hold_out_each_of_them(load):
+    study = {"databases": SEVERAL, "classes": "three", "protocol": "database", "folds": ["casme2", "smic"]}
+    assert load(**study, dataset="composite-by-database").clip_selection == "composite"
+    with pytest.raises(InputError, match="folds: must be casme2, smic with protocol: database"):
+        load(**study | {"folds": ["casme2", "samm"]}, dataset="composite-by-database")
+    with pytest.raises(InputError, match="dataset: must not end like the name of another protocol"):
+        load(**study | {"protocol": "loso", "folds": list(load().subjects)}, dataset="composite-2-fold")
+
+
+@pytest.mark.parametrize("name", params.OTHER_NETWORKS)
+def test_the_committed_block_of_a_network_has_all_its_settings(load, name):
+    committed = YAML(typ="safe", pure=True).load(COMMITTED)["networks"][name]
+    assert set(committed) == {field.name for field in dataclasses.fields(networks.settings_type(name))}
+    assert load().network_settings(name) == getattr(load().networks, name)
+
+
+def test_the_settings_of_stanet_are_those_of_the_top_level(load):
+    settings = load(**{"lambda": 0.5}, train__precision="bf16", model__regions=2).network_settings("stanet")
+    assert (settings.lambda_, settings.precision, settings.regions) == (0.5, "bf16", 2)
+    assert (settings.epochs, settings.crop) == (load().train.epochs, load().train.augmentation.crop)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"networks__names": ["cnn_lsmt"]}, ["networks.names.0: must be one of cnn_lstm (did you mean cnn_lstm?)"]),
+        ({"networks__names": ["stanet"]}, ["networks.names.0: must be one of cnn_lstm"]),
+        ({"networks__names": ["cnn_lstm", "cnn_lstm"]}, ["networks.names", "twice"]),
+        ({"networks__cnn_lstm__epochs": 0}, ["networks.cnn_lstm.epochs", "greater than or equal to 1"]),
+        ({"networks__cnn_lstm__epoch": 1}, ["networks.cnn_lstm.epoch: unknown key (did you mean epochs?)"]),
+        ({"networks__cnn_lstm__weights__class_error": -1}, ["networks.cnn_lstm.weights.class_error"]),
+        ({"networks__cnn_lstm": ...}, ["networks.cnn_lstm: missing"]),
+        (
+            {"networks__names": ["cnn_lstm"], "networks__cnn_lstm__crop": 190},
+            ["networks.cnn_lstm.crop: must be at most 173, the smallest scale of 192 px, found 190"],
+        ),
+    ],
+)
+def test_a_wrong_setting_of_a_network_is_named(load, change, message):
+    with pytest.raises(InputError) as error:
+        load(**change)
+    assert all(part in str(error.value) for part in message), str(error.value)
+
+
+def test_a_network_that_is_not_trained_may_have_views_that_do_not_fit(load):
+    assert load(networks__cnn_lstm__crop=190).networks.names == ()
 
 
 def test_all_faults_are_reported_at_once(load):

@@ -26,10 +26,15 @@ def shrink(path: Path, changes: dict = TINY) -> None:
 
 
 def merge(document: dict, changes: dict) -> None:
+    """Change the content of a params.yaml in place: other subjects are other folds, unless `changes` names the folds."""
+    _merge(document, {"folds": list(changes["subjects"])} | changes if "subjects" in changes else changes)
+
+
+def _merge(document: dict, changes: dict) -> None:
     """Change values in place, section by section."""
     for key, value in changes.items():
         if isinstance(value, dict):
-            merge(document[key], value)
+            _merge(document[key], value)
         else:
             document[key] = value
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,30 @@ from pipeline.databases.profiles import COMPOSITE_SETTINGS, PROFILES, StudySetti
 from pipeline.databases.task import Task, dataset_name, make_task, task_named
 from pipeline.device import resolve_device
 from pipeline.errors import InputError
-from pipeline.evaluation import loso
+from pipeline.evaluation import protocols
 from pipeline.flow.estimators import METHODS
 from pipeline.params import Annotation, Database, MissingFrames, Params, load_params, parse_params
 from pipeline.storage import params_file
 from pipeline.storage.outputs import staged
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Which subjects are tested in which fold, as `--protocol` and `--folds` say."""
+
+    name: str = protocols.LOSO
+    count: int | None = None
+    """Number of folds, for `k-fold`."""
+
+    def fold_names(self, subjects: Sequence[str], databases: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of all folds; InputError where the study cannot have them."""
+        if (self.count is not None) != (self.name == protocols.K_FOLD):
+            raise InputError(
+                f"--folds: expected with --protocol k-fold and only there; found --protocol {self.name} "
+                + (f"--folds {self.count}" if self.count else "without --folds")
+            )
+        return protocols.fold_names(self.name, subjects, databases, self.count or 0)
+
 
 COMPOSITE = "composite"
 """Name of a study of several databases, unless it is given another one."""
@@ -35,6 +55,7 @@ def use(
     method: str | None = None,
     classes: str = "own",
     check: bool = False,
+    protocol: Protocol = Protocol(),
     missing_frames: MissingFrames | None = None,
 ) -> None:
     """Check the copy of a database and study it from now on.
@@ -53,6 +74,8 @@ def use(
         A task of the database, by its name or its number of classes: `own`, `seven`, `7`.
     check
         Only say what would be changed.
+    protocol
+        Which subjects are tested in which fold.
     missing_frames
         `refuse`, or the most consecutive frames that a clip may lack; None for what params.yaml says.
 
@@ -72,11 +95,12 @@ def use(
             raise InputError("the synthetic dataset is made by the stage synthesize: it has no folder to name")
         settings = PROFILES[name].settings
         database, subjects = _synthetic(before)
-        _adopt(before, _values(dataset, {name: database}, classes, subjects, settings, method), check)
+        values = _values(dataset, {name: database}, classes, subjects, protocol, settings, method)
+        _adopt(before, values, check)
         return
     copy = examine(name, locate(name, root, before), annotated, before, classes, missing_frames)
     task = make_task({name: copy.reading.table}, {name: copy.profile}, classes)
-    _study(before, dataset, classes, [copy], task, copy.profile.settings, method, check)
+    _study(before, dataset, classes, [copy], task, copy.profile.settings, method, check, protocol)
 
 
 def use_composite(
@@ -86,6 +110,7 @@ def use_composite(
     method: str | None = None,
     accepted: Sequence[str] = (),
     check: bool = False,
+    protocol: Protocol = Protocol(),
     missing_frames: Mapping[str, MissingFrames] | None = None,
 ) -> None:
     """Check the copies of several databases and study them as one from now on, in the three classes of MEGC 2019.
@@ -104,6 +129,8 @@ def use_composite(
         Clips in which megc2019 may differ from the list.
     check
         Only say what would be changed.
+    protocol
+        Which subjects are tested in which fold.
     missing_frames
         As in `use`, by database.
 
@@ -166,7 +193,7 @@ def use_composite(
         click.echo("The clips are those of the official list" + (", but for:" if kept else ""))
         for sentence in found.sentences():
             click.echo(f"  {sentence}")
-    _study(before, name, "three", copies, task, COMPOSITE_SETTINGS, method, check, kept)
+    _study(before, name, "three", copies, task, COMPOSITE_SETTINGS, method, check, protocol, kept)
 
 
 def _check_method(method: str | None) -> None:
@@ -176,7 +203,11 @@ def _check_method(method: str | None) -> None:
 
 def _accepted(before: Params, given: Sequence[str]) -> tuple[str, ...]:
     """Clips in which megc2019 may differ: those given, and those of its last run."""
-    last = before.accepted if before.dataset == megc2019.NAME else locked(f"task@{megc2019.NAME}").get("accepted", [])
+    last = (
+        before.accepted
+        if before.clip_selection == megc2019.NAME
+        else locked(f"task@{megc2019.NAME}").get("accepted", [])
+    )
     return tuple(dict.fromkeys([*last, *given]))
 
 
@@ -189,13 +220,16 @@ def _study(
     settings: StudySettings,
     method: str | None,
     check: bool,
+    protocol: Protocol,
     accepted: Sequence[str] = (),
 ) -> None:
     """Write the settings of a study of these copies, draw some of its clips, and estimate what it takes."""
-    loso.check(task.clips)
     databases = {copy.profile.name: copy.settings for copy in copies}
     subjects = sorted(task.clips["subject"].unique())
-    after = _adopt(before, _values(dataset, databases, classes, subjects, settings, method, accepted), check)
+    names = protocol.fold_names(subjects, tuple(databases))
+    protocols.check(task.clips, protocols.folds(protocol.name, names, task.clips))
+    values = _values(dataset, databases, classes, subjects, protocol, settings, method, accepted)
+    after = _adopt(before, values, check)
     if not check:
         sheet = paths.contact_sheet(after.dataset)
         write_contact_sheet(sheet, task, databases)
@@ -232,24 +266,32 @@ def _values(
     databases: Mapping[str, Database],
     classes: str,
     subjects: list[str],
+    protocol: Protocol,
     settings: StudySettings,
     method: str | None,
     accepted: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Everything that adopting a study writes, key by key of params.yaml."""
+    folds = protocol.fold_names(subjects, tuple(databases))
+    augmentation = {
+        "scales": list(settings.scales),
+        "horizontal_flip": settings.horizontal_flip,
+        "views": settings.views,
+    }
+    training = {"epochs": settings.epochs, "lr": settings.lr, "weight_decay": settings.weight_decay}
     return {
         "databases": {name: _section(database) for name, database in databases.items()},
-        "dataset": dataset,
+        "dataset": dataset + protocols.suffix(protocol.name, len(folds)),
         "classes": classes,
         "accepted": list(accepted),
         "subjects": subjects,
-        "train.epochs": settings.epochs,
-        "train.lr": settings.lr,
-        "train.weight_decay": settings.weight_decay,
+        "protocol": protocol.name,
+        "folds": list(folds),
+        **{f"train.{key}": value for key, value in training.items()},
         "lambda": settings.lambda_,
-        "train.augmentation.scales": list(settings.scales),
-        "train.augmentation.horizontal_flip": settings.horizontal_flip,
-        "train.augmentation.views": settings.views,
+        **{f"train.augmentation.{key}": value for key, value in augmentation.items()},
+        # The network that shares STANet's augmentation and optimiser is trained as long.
+        **{f"networks.cnn_lstm.{key}": value for key, value in (training | augmentation).items()},
         "flow.method": method or settings.flow,
         "head_motion": settings.head_motion,
     }
@@ -266,7 +308,7 @@ def _adopt(before: Params, values: dict[str, Any], check: bool) -> Params:
     """Write new values into params.yaml; gives its content then. Nothing is written if they are not valid together."""
     if before.dataset != values["dataset"]:
         values |= {"report.clips": [], "held_out": "all"}
-    elif before.held_out != "all" and not set(before.held_out) <= set(values["subjects"]):
+    elif before.held_out != "all" and not set(before.held_out) <= set(values["folds"]):
         values["held_out"] = "all"
     text, changes = params_file.changed(paths.PARAMS, values)
     after = parse_params(text, paths.PARAMS)

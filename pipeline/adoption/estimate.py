@@ -12,10 +12,11 @@ import pandas as pd
 import torch
 
 from pipeline.errors import InputError
+from pipeline.evaluation import protocols
 from pipeline.flow import estimators
 from pipeline.learning import augmentation
+from pipeline.networks.stanet.network import STANet, stanet_loss
 from pipeline.params import Params
-from pipeline.stanet.network import STANet, stanet_loss
 
 # Bytes of a float16 flow vector's component, and of a network with its description.
 _FLOW_BYTES, _MODEL_BYTES = 2, 2e6
@@ -29,7 +30,7 @@ def estimate(params: Params, clips: pd.DataFrame, areas: Sequence[int], device: 
     params
         The settings of the study.
     clips
-        The clips that are studied, with the columns `subject` and `label`.
+        The clips that are studied, with the columns `subject`, `label` and `database`.
     areas
         Pixels of a frame of each recording of the databases, once it is cropped to the face or not.
     device
@@ -41,12 +42,13 @@ def estimate(params: Params, clips: pd.DataFrame, areas: Sequence[int], device: 
     per_view, processor = _seconds_per_view(params, clips["label"].nunique(), device)
     augment = params.train.augmentation
     views = len(augmentation.views(augment.scales, augment.horizontal_flip)) if augment.views == "all" else 1
-    tested = clips["subject"].value_counts()
-    shown = sum(len(clips) - tested[subject] for subject in params.folds) * views * params.train.epochs
+    tested = protocols.folds(params.protocol, params.folds, clips)
+    trained = sum((~clips["subject"].isin(tested[fold])).sum() for fold in params.trained_folds)
+    shown = trained * views * params.train.epochs
     training = shown * per_view
     click.echo(f"On this machine ({processor}):")
     click.echo(f"  flow      {pairs} pairs of frames: " + (remark or f"about {_duration(pairs * per_pair)}"))
-    folds = len(params.folds)
+    folds = len(params.trained_folds)
     click.echo(f"  training  {folds} folds: about {_duration(training)}, {_duration(training / folds)} each")
     size = params.resize.size
     # interpolated.h5, then resized.h5 and stabilised.h5, which are one file in DVC's cache where head motion is kept

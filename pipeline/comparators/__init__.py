@@ -9,7 +9,8 @@ A module of this folder is a method, and its name the method's: a new file is a 
 - `classify(features, labels, subjects, test, settings, class_weight)` if it learns by anything else than the
   classifier that all share (`learnt.classifier`);
 - `TITLE`, how Table 1 calls it, if that is not the name of its file;
-- `REMARK`, what a reader of Table 1 must know of it, such as a part of its paper that is left out.
+- `REMARK`, what a reader of Table 1 must know of it, such as a part of its paper that is left out; `REMARK_HEAD_KEPT`
+  for what is left out only while the motion of the head stays in the clips.
 
 No method imports another: what they share lies in `parts`, what is learnt in `learnt`. How the clips of a database and
 the folds of a dataset go through a method is in `protocol`.
@@ -46,14 +47,17 @@ def title(name: str) -> str:
     return str(getattr(_method(name), "TITLE", name))
 
 
-def remark(name: str, *, landmarks: bool = False) -> str:
+def remark(name: str, *, landmarks: bool = False, head_kept: bool = False) -> str:
     """What a reader of a method's scores must know of it, or nothing; InputError for an unknown name.
 
-    `landmarks`: its regions of the face, if it has some, lie between landmarks; otherwise they are a grid.
+    `landmarks`: its regions of the face, if it has some, lie between landmarks; otherwise they are a grid. `head_kept`:
+    the motion of the head is still in the clips (`head_motion: keep`).
     """
     regions = "regions between landmarks" if landmarks else "regions on a grid instead of between landmarks"
-    own = str(getattr(_method(name), "REMARK", ""))
-    return "; ".join(filter(None, (regions if has_regions(name) else "", own)))
+    method = _method(name)
+    kept = getattr(method, "REMARK_HEAD_KEPT", "") if head_kept else ""
+    own = getattr(method, "REMARK", "")
+    return "; ".join(filter(None, (regions if has_regions(name) else "", own, kept)))
 
 
 def settings_type(name: str) -> type:

@@ -16,7 +16,7 @@ from pipeline.comparators.parts.settings import STRICT, Grid3
 
 READS = "flow"
 TITLE = "FDM"
-REMARK = "without the paper's alignment of faces"
+REMARK_HEAD_KEPT = "without the paper's alignment of faces"
 
 HALF_ANGLE = np.pi / 4
 ITERATIONS = 500

@@ -16,7 +16,7 @@ from pipeline.comparators.parts.settings import STRICT, Grid2, Share
 
 READS = "flow"
 TITLE = "MDMO"
-REMARK = "without the paper's alignment of faces"
+REMARK_HEAD_KEPT = "without the paper's alignment of faces"
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -13,12 +13,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from pipeline.databases.profiles import THREE
 from pipeline.errors import InputError
 from pipeline.storage.parts import prefix
+
+if TYPE_CHECKING:  # params.yaml is checked with the names alone, in stages that read no table
+    import pandas as pd
 
 NAME = "megc2019"
 """Name of the dataset whose clips must be those of the list."""
@@ -102,7 +104,7 @@ def official(file: Path = FILE) -> OfficialList:
 
 
 def differences(
-    clips: pd.DataFrame,
+    clips: "pd.DataFrame",
     left_out: Mapping[str, str],
     listed: OfficialList,
     candidates: Iterable[str] = (),
@@ -150,8 +152,8 @@ def differences(
 
 
 def study_differences(
-    clips: pd.DataFrame,
-    recordings: Mapping[str, pd.DataFrame],
+    clips: "pd.DataFrame",
+    recordings: Mapping[str, "pd.DataFrame"],
     excluded: Mapping[str, Sequence[str]],
     accepted: Sequence[str],
     listed: OfficialList,

@@ -8,20 +8,22 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from pipeline.databases.profiles import Profile
 from pipeline.errors import InputError
 from pipeline.storage.n_missing import COLUMN as MISSING
 from pipeline.storage.parts import prefix
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 @dataclass(frozen=True)
 class Task:
     """The clips of a dataset and their classes."""
 
-    clips: pd.DataFrame
+    clips: "pd.DataFrame"
     """The columns of recordings.csv, with `label` in the classes of the task, and `database`; sorted by clip."""
     classes: tuple[str, ...]
     """In the order of the network's outputs."""
@@ -57,7 +59,7 @@ def task_named(profile: Profile, given: str) -> str:
     return found[0]
 
 
-def make_task(recordings: Mapping[str, pd.DataFrame], profiles: Mapping[str, Profile], classes: str) -> Task:
+def make_task(recordings: Mapping[str, "pd.DataFrame"], profiles: Mapping[str, Profile], classes: str) -> Task:
     """Choose and label the clips of a study.
 
     Parameters
@@ -74,6 +76,8 @@ def make_task(recordings: Mapping[str, pd.DataFrame], profiles: Mapping[str, Pro
     InputError
         A database has no such classes.
     """
+    import pandas as pd  # here, because params.yaml is checked with `dataset_name` in stages that read no table
+
     several = len(recordings) > 1
     tables, left_out = [], Counter[str]()
     for database, table in recordings.items():
@@ -90,10 +94,10 @@ def make_task(recordings: Mapping[str, pd.DataFrame], profiles: Mapping[str, Pro
     return Task(clips, names, left_out)
 
 
-def check_subjects(task: Task, listed: Sequence[str], dataset: str) -> None:
-    """Compare the subjects of params.yaml with those that are there.
+def check_subjects(task: Task, listed: Sequence[str], protocol: str, dataset: str) -> None:
+    """Compare the subjects of params.yaml with those of the clips.
 
-    DVC reads dvc.yaml before anything runs, so the list of folds must stand in params.yaml.
+    DVC reads dvc.yaml before anything runs, so the lists of subjects and folds must stand in params.yaml.
 
     Raises
     ------
@@ -103,16 +107,18 @@ def check_subjects(task: Task, listed: Sequence[str], dataset: str) -> None:
     found = sorted(task.clips["subject"].unique())
     if sorted(listed) == found:
         return
+    line = f"[{', '.join(json.dumps(subject) for subject in found)}]"
     raise InputError(
         f"params.yaml: `subjects` is not the list of subjects of {dataset}\n"
         f"  in params.yaml: {', '.join(listed)}\n"
         f"  found: {', '.join(found)}\n"
-        "Put this line into params.yaml and run again:\n"
-        f"subjects: [{', '.join(json.dumps(subject) for subject in found)}]"
+        + ("Put this line" if protocol != "loso" else "With protocol: loso, every subject is a fold. Put these lines")
+        + f" into params.yaml and run again:\nsubjects: {line}"
+        + (f"\nfolds: {line}" if protocol == "loso" else "")
     )
 
 
-def _classes_of(table: pd.DataFrame, profile: Profile, classes: str) -> "pd.Series[str]":
+def _classes_of(table: "pd.DataFrame", profile: Profile, classes: str) -> "pd.Series[str]":
     """Class of each recording in the task, missing where the task does not use it."""
     if classes not in profile.tasks:
         labels = ", ".join(profile.classes)

@@ -1,14 +1,14 @@
 """What can be predicted without looking at a clip."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from pipeline.errors import InputError
-from pipeline.evaluation import loso
+from pipeline.evaluation import protocols
 
 
-def largest_class(clips: pd.DataFrame, folds: Iterable[str]) -> pd.DataFrame:
+def largest_class(clips: pd.DataFrame, folds: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Every clip is of the largest class among the training clips of its fold, the first by name among equals.
 
     Where classes are of nearly the same size, the largest one of the training clips is not that of the clips held out,
@@ -19,7 +19,7 @@ def largest_class(clips: pd.DataFrame, folds: Iterable[str]) -> pd.DataFrame:
     clips
         Columns `clip,subject,label`, a row per clip.
     folds
-        Subjects to be held out in turn.
+        Test subjects of each fold.
 
     Returns
     -------
@@ -31,12 +31,12 @@ def largest_class(clips: pd.DataFrame, folds: Iterable[str]) -> pd.DataFrame:
         A fold has no clips to train with.
     """
     predictions = {}
-    for subject in folds:
-        split = loso.split(clips, subject)
+    for name, subjects in folds.items():
+        split = protocols.split(clips, subjects)
         counts = split.loc[split["role"] == "train", "label"].value_counts()
         if counts.empty:
-            raise InputError(f"expected clips of subjects besides {subject} to train with, found none")
+            raise InputError(f"fold {name}: expected clips of other subjects to train with, found none")
         largest = min(counts.index[counts == counts.max()])
-        held_out = split.loc[split["role"] == "test", ["clip", "subject", "label"]]
-        predictions[subject] = held_out.assign(predicted=largest)
-    return loso.join(clips[clips["subject"].isin(list(predictions))], predictions)
+        test = split.loc[split["role"] == "test", ["clip", "subject", "label"]]
+        predictions[name] = test.assign(predicted=largest)
+    return protocols.join(protocols.tested(clips, folds), predictions)

@@ -1,7 +1,7 @@
-"""The file of a trained network, `models/<dataset>/<subject>.pt`: how it is written and read.
+"""The file of a trained network, `models/<dataset>/<fold>.pt`: how it is written and read.
 
 It is a dictionary of plain values and tensors that `torch.load(path, weights_only=True)` opens without this project's
-code. The file of a fold that was not wanted (`held_out`) has nothing but the classes and an empty state.
+code. The file of a fold outside `held_out` has nothing but the classes and an empty state.
 """
 
 import io
@@ -24,12 +24,13 @@ class Checkpoint:
     """A trained network, and what is needed to run it; fields in the order in which they stand in the file."""
 
     dataset: str
-    held_out: str
-    """Subject whose clips the network has never seen."""
+    held_out: str | list[str]
+    """Subject whose clips the network has never seen, or a list of several."""
     classes: list[str]
     """K names, in the order of the network's outputs."""
     params: dict[str, Any]
-    """Parameters of the training: `lambda`, `seed`, `model`, `train` as in params.yaml, and `flow`, the estimator."""
+    """Parameters of the training; of STANet `lambda`, `seed`, `model`, `train` as in params.yaml, and `flow`, the
+    estimator."""
     frames: int
     """F, frames of a clip; it has F - 1 flow fields."""
     size: int
@@ -40,6 +41,11 @@ class Checkpoint:
     """Kind of device that it was trained on, `cpu` or `cuda`."""
     state_dict: dict[str, Tensor]
     """Parameters and buffers of the network, on the CPU."""
+
+    @property
+    def test_subjects(self) -> list[str]:
+        """Subjects whose clips the network has never seen."""
+        return [self.held_out] if isinstance(self.held_out, str) else self.held_out
 
     def to_bytes(self) -> bytes:
         """Content of its file: equal checkpoints give equal bytes."""
@@ -103,6 +109,9 @@ def _fault(content: Mapping[str, Any]) -> str | None:
     for name in ("frames", "size"):
         if type(content[name]) is not int or content[name] < 1:
             return f"{name} {content[name]!r:.80}"
+    subjects = content["held_out"] if isinstance(content["held_out"], list) else [content["held_out"]]
+    if not subjects or not all(isinstance(name, str) for name in subjects):
+        return f"test subjects {content['held_out']!r:.80}"
     if not isinstance(content["params"], dict) or not isinstance(content["versions"], dict):
         return "parameters or versions that are no table"
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from torch import Tensor
 from torch.nn import functional
@@ -14,6 +14,13 @@ class Output(Protocol):
     @property
     def logits(self) -> Tensor:
         """(N, K), a column per class."""
+
+
+class Logits(NamedTuple):
+    """The output of a network that gives nothing else for N clips."""
+
+    logits: Tensor
+    """(N, K)."""
 
 
 OutputT = TypeVar("OutputT", bound=Output)

@@ -1,15 +1,16 @@
-"""One fold: train on the clips of all other subjects, predict those of the subject held out.
+"""Train on the clips of some subjects, predict those of others: one loop for every network.
 
-The loop is the same for every network: a caller hands in the network and its objective (`learning.objective`).
-The labels of the held-out clips never get here, so no epoch, no threshold and no model can be chosen by them.
+A caller hands in the phases of the training, each a network with its objective (`learning.objective`) and settings.
+The labels of the test clips never get here, so no epoch, no threshold and no model can be chosen by them.
 """
 
+import inspect
 import io
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,33 +18,95 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import InputError
-from pipeline.learning.augmentation import TEST_VIEW, View, Views
+from pipeline.learning.augmentation import TEST_VIEW, View, Views, views
 from pipeline.learning.cuda_graph import Recorded
 from pipeline.learning.objective import Objective, Output, OutputT
-from pipeline.learning.seeds import generator
+from pipeline.learning.seeds import derived_seed, generator
+from pipeline.learning.settings import Augmented
 from pipeline.storage.resume import Parts
+
+
+def _unguarded(optimiser: type[torch.optim.Optimizer]) -> Any:
+    """One of PyTorch's optimisers without its guards against being compiled: only the network is.
+
+    The first call of a guarded method loads the compiler (`torch._dynamo`), more than a second in every fold.
+    """
+    guarded = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
+    plain = {name: inspect.unwrap(getattr(optimiser, name)) for name in guarded}
+    step = torch.no_grad()(inspect.unwrap(optimiser.step))
+    return type(optimiser.__name__, (optimiser,), plain | {"step": step})
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """What the training of a fold depends on besides the clips, the network, its objective and the seed."""
+    """What the training of a network depends on besides the clips, its objective and the seed."""
 
     epochs: int
     lr: float
-    weight_decay: float
     batch_size: int
-    views: tuple[View, ...]
-    """Training views of a clip."""
-    every_view: bool
-    """An epoch shows every view of every clip; otherwise every clip once, in a view drawn anew."""
-    crop: int
-    """Side of the network's input in pixels."""
-    bfloat16: bool = False
-    """Layers of the network compute in bfloat16, but for those that ask for more; parameters stay in float32."""
-    compile: bool = False
-    """The network is compiled before the first step."""
+    weight_decay: float = 0.0
+    momentum: float | None = None
+    """Of stochastic gradient descent; None for Adam."""
+    shuffle: bool = True
+    """The clips of an epoch come in a random order; otherwise in their own."""
+    views: tuple[View, ...] = ()
+    """Training views of a clip; without views its input tensor is shown as it is."""
+    every_view: bool = False
+    """An epoch shows every view of every clip; otherwise every clip once, in a random view."""
+    crop: int = 0
+    """Side of a view in pixels."""
     vectors: bool = True
     """The clips are flow, whose vectors change with its geometry; otherwise pictures."""
+    precision: str = "float32"
+    """`float32`; `tf32`: a GPU rounds the factors of products to 10 bits; `bf16`: layers compute in bfloat16, except
+    those that ask for more, and parameters stay in float32."""
+    compile: bool = False
+    """The network is compiled before the first step."""
+
+
+def augmented(
+    settings: Augmented, *, vectors: bool, precision: str = "float32", compile: bool = False
+) -> TrainingSettings:
+    """Return the training settings of a network whose training clips are shown in views."""
+    return TrainingSettings(
+        epochs=settings.epochs,
+        lr=settings.lr,
+        batch_size=settings.batch_size,
+        weight_decay=settings.weight_decay,
+        views=views(settings.scales, settings.horizontal_flip),
+        every_view=settings.views == "all",
+        crop=settings.crop,
+        vectors=vectors,
+        precision=precision,
+        compile=compile,
+    )
+
+
+@dataclass(frozen=True)
+class Phase(Generic[OutputT]):
+    """One training of a network. Most networks have a single phase."""
+
+    name: str
+    """Empty for a network with a single phase."""
+    network: nn.Module
+    """With its initial values; float32 (B, ...) -> output of the objective's kind."""
+    objective: Objective[OutputT]
+    settings: TrainingSettings
+
+
+class Epoch(NamedTuple):
+    """An epoch that has just been finished."""
+
+    phase: str
+    """Name of its phase."""
+    number: int
+    """From 1, counted over all phases and earlier trainings of the fold."""
+    measures: dict[str, float]
+    """The loss and each measure, means over the training views of the epoch, by column of the curve."""
+    network: nn.Module
+    """The network as it is now."""
+    predict: Callable[[], np.ndarray]
+    """Returns the probabilities of the test clips now, float64 (M, K); it changes nothing."""
 
 
 class TrainedFold(NamedTuple):
@@ -52,9 +115,10 @@ class TrainedFold(NamedTuple):
     state: dict[str, Tensor]
     """State dict of the trained network, on the CPU."""
     probabilities: np.ndarray
-    """float64 (M, K), a row per held-out clip, sum 1."""
+    """float64 (M, K), a row per test clip, sum 1."""
     curve: pd.DataFrame
-    """The columns of the objective: means over the training views of each epoch."""
+    """The columns of the objective: means over the training views of each epoch; with several phases their name in
+    the column `network`."""
 
 
 def fix_arithmetic(threads: int, *, tf32: bool = False, deterministic: bool = True) -> None:
@@ -72,7 +136,8 @@ def fix_arithmetic(threads: int, *, tf32: bool = False, deterministic: bool = Tr
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS when it starts
     torch.set_num_threads(threads)
     # A warning, no error, where an operator does not promise to be deterministic: PyTorch names none of the network's.
-    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    # This tells PyTorch alone; `torch.use_deterministic_algorithms` loads the compiler to tell it as well.
+    torch.set_deterministic_debug_mode("warn" if deterministic else "default")
     # That also fills every new tensor, to show reads of unwritten memory: a third of the time of a step on a CPU.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property of the module
     torch.backends.cuda.matmul.allow_tf32 = tf32
@@ -81,93 +146,126 @@ def fix_arithmetic(threads: int, *, tf32: bool = False, deterministic: bool = Tr
 
 
 def train_fold(
-    network: nn.Module,
-    objective: Objective[OutputT],
-    flow: Tensor,
+    phases: Iterable[Phase[Any]],
+    clips: Tensor,
     train: Tensor,
     labels: Tensor,
     test: Tensor,
     *,
-    settings: TrainingSettings,
     seed: int,
     device: torch.device,
+    threads: int,
+    deterministic: bool = True,
     parts: Parts | None = None,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    done: int = 0,
+    on_epoch: Callable[[Epoch], object] | None = None,
 ) -> TrainedFold:
-    """Train for a fixed number of epochs, then predict (section 4.1).
+    """Train each phase for its fixed number of epochs, then predict with the network of the last one (section 4.1).
 
     Parameters
     ----------
-    network, objective, flow, train, labels, settings, seed, device, parts, progress
-        As for `fit`.
-    test
-        int64 (M,), numbers of the clips to predict, whose labels are not given.
-
-    Raises
-    ------
-    InputError
-        The training diverges: a number is not finite any more.
-    """
-    flow = _near(flow, device)
-    curve = fit(
-        network,
-        objective,
-        flow,
-        train,
-        labels,
-        settings=settings,
-        seed=seed,
-        device=device,
-        parts=parts,
-        progress=progress,
-    )
-    shown = flow[test.to(flow.device)]
-    probabilities = predict(
-        network, shown, crop=settings.crop, batch_size=settings.batch_size, device=device, vectors=settings.vectors
-    )
-    _check(probabilities.sum(), "the sum of the probabilities")
-    state = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
-    return TrainedFold(state, probabilities, curve)
-
-
-def fit(
-    network: nn.Module,
-    objective: Objective[OutputT],
-    clips: Tensor,
-    train: Tensor,
-    labels: Tensor,
-    *,
-    settings: TrainingSettings,
-    seed: int,
-    device: torch.device,
-    parts: Parts | None = None,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
-) -> pd.DataFrame:
-    """Train for a fixed number of epochs.
-
-    Parameters
-    ----------
-    network
-        With its initial values, trained in place; float32 (B, T, C, crop, crop) -> output of the objective's kind.
-    objective
-        What the network is trained for.
+    phases
+        At least one; each is taken when the one before it has been trained.
     clips
-        (N, T, C, H, W), all clips of the study: flow in pixels per frame, float16 or float32, C = 2; or pictures.
+        (N, ...), input tensors of all clips: flow (N, T, 2, H, W) in pixels per frame or pictures (N, T, C, H, W)
+        where the settings have views.
     train
         int64 (L,), numbers of the training clips.
     labels
         int64 (L,), their classes.
-    settings
-        Optimiser, augmentation and arithmetic.
+    test
+        int64 (M,), numbers of the clips to predict, whose labels are not given.
     seed
-        Seed of the order of the clips and their views.
+        Seed of the order of the clips and their views; a named phase has one of its own, derived from it.
     device
         Where to compute.
+    threads, deterministic
+        As for `fix_arithmetic`.
     parts
         Where the state after the last finished epoch is kept; training goes on from the one found there, and ends with
         the bytes of a training that was never interrupted.
-    progress
-        Wraps the iteration over the epochs that are left.
+    done
+        Number of epochs of earlier trainings, from which this one goes on counting.
+    on_epoch
+        Called after every epoch.
+
+    Raises
+    ------
+    InputError
+        The training diverges: a number is no longer finite.
+    """
+    clips = _near(clips, device)
+    curves = {}
+    for phase in phases:
+        settings, network = phase.settings, phase.network
+        fix_arithmetic(threads, tf32=settings.precision == "tf32", deterministic=deterministic)
+
+        def predicted(network: nn.Module = network, settings: TrainingSettings = settings) -> np.ndarray:
+            return predict(network, clips[test.to(clips.device)], settings, device)
+
+        def finished(
+            number: int,
+            measures: dict[str, float],
+            phase: Phase[Any] = phase,
+            predicted: Callable[[], np.ndarray] = predicted,
+        ) -> None:
+            if on_epoch:
+                on_epoch(Epoch(phase.name, number, measures, phase.network, predicted))
+
+        curves[phase.name] = fit(
+            phase,
+            clips,
+            train,
+            labels,
+            seed=derived_seed(seed, phase.name) if phase.name else seed,
+            device=device,
+            parts=parts,
+            done=done,
+            on_epoch=finished,
+        )
+        done += settings.epochs
+    probabilities = predicted()
+    _check(probabilities.sum(), "the sum of the probabilities")
+    state = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+    return TrainedFold(state, probabilities, joined(curves))
+
+
+def joined(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the curves of all phases, by name, as one table.
+
+    With several phases the column `network` has their names; a cell is empty where a phase has no such measure.
+    """
+    if len(curves) == 1:
+        return next(iter(curves.values()))
+    columns = dict.fromkeys(column for curve in curves.values() for column in curve.columns)
+    named = [curve.assign(network=name).reindex(columns=["network", *columns]) for name, curve in curves.items()]
+    return pd.concat(named, ignore_index=True)
+
+
+def fit(
+    phase: Phase[OutputT],
+    clips: Tensor,
+    train: Tensor,
+    labels: Tensor,
+    *,
+    seed: int,
+    device: torch.device,
+    parts: Parts | None = None,
+    done: int = 0,
+    on_epoch: Callable[[int, dict[str, float]], object] = lambda number, measures: None,
+) -> pd.DataFrame:
+    """Train one phase for its fixed number of epochs, in place.
+
+    Parameters
+    ----------
+    phase
+        Network, objective and settings.
+    clips, train, labels, seed, device, parts
+        As for `train_fold`.
+    done
+        Number of epochs of the phases before; epochs are counted over all phases.
+    on_epoch
+        Called with the number of every epoch that was finished and the means of the epoch, by column of the curve.
 
     Returns
     -------
@@ -176,26 +274,25 @@ def fit(
     Raises
     ------
     InputError
-        The training diverges: a number is not finite any more.
+        The training diverges: a number is no longer finite.
     """
+    network, objective, settings = phase.network, phase.objective, phase.settings
     clips = _near(clips, device)
-    height, width = clips.shape[-2:]
-    views = Views(settings.views, settings.crop, height, width, device, vectors=settings.vectors)
+    show = _showing(settings, clips.shape, settings.views, device)
     train, labels = train.to(clips.device), labels.to(device)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's stub
     on_gpu = device.type == "cuda"
-    optimiser = torch.optim.Adam(
-        network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True, capturable=on_gpu
-    )
+    optimiser = _optimiser(network, settings, on_gpu)
     stream = generator(seed)
-    rows = _restore(parts, network, optimiser, stream) if parts else []
+    kept = _Kept(parts, done, settings.epochs) if parts else None
+    rows = kept.restore(network, optimiser, stream) if kept else []
     forward = _compiled(network) if settings.compile else network
     network.train()
 
     def step(batch: Tensor, targets: Tensor, shown: Tensor) -> Tensor:
-        """Learn from clips (B, T, C, H, W), classes and views (B,): sums of loss and measures, float64 (1 + m,)."""
-        fields = views.show(batch.float(), shown)
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings.bfloat16):
+        """Learn from clips (B, ...), classes and views (B,): sums of loss and measures, float64 (1 + m,)."""
+        fields = show(batch.float(), shown)
+        with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
             output: OutputT = forward(fields)
             loss = objective.loss(output, targets)
         optimiser.zero_grad()
@@ -204,7 +301,7 @@ def fit(
         return len(targets) * _measured(objective, loss, output, targets)
 
     take_step = Recorded(step, network, optimiser) if on_gpu else step
-    for epoch in progress(range(len(rows) + 1, settings.epochs + 1)):
+    for epoch in range(len(rows) + 1, settings.epochs + 1):
         totals = torch.zeros(1 + len(objective.measures), dtype=torch.float64, device=device)
         clip, view = _order(len(train), settings, stream)
         for numbers, shown in zip(
@@ -213,28 +310,63 @@ def fit(
             totals += take_step(_batch(clips, train[numbers], device), labels[numbers.to(device)], shown)
         rows.append((epoch, *(totals / len(clip)).tolist()))
         _check(rows[-1][1], f"the loss of epoch {epoch}")
-        if parts:
-            _keep(parts, network, optimiser, stream, rows)
+        if kept:
+            kept.keep(network, optimiser, stream, rows)
+        on_epoch(done + epoch, dict(zip(objective.columns[1:], rows[-1][1:], strict=True)))
     return pd.DataFrame(rows, columns=list(objective.columns))
 
 
-@torch.no_grad()
-def predict(
-    network: nn.Module, clips: Tensor, *, crop: int, batch_size: int, device: torch.device, vectors: bool = True
-) -> np.ndarray:
-    """Class probabilities in the test view (scale 1, centre crop), in float32: (M, T, C, H, W) -> float64 (M, K).
+def _showing(
+    settings: TrainingSettings, shape: Sequence[int], views: Sequence[View], device: torch.device
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """The function that shows clips (B, ...) in views with the numbers (B,)."""
+    if not settings.views:
+        return lambda clips, view: clips
+    height, width = shape[-2:]
+    return Views(views, settings.crop, height, width, device, vectors=settings.vectors).show
 
-    `network` is on the device already; its outputs have logits (`objective.Output`). `vectors`: the clips
-    are flow; otherwise pictures.
+
+def _optimiser(network: nn.Module, settings: TrainingSettings, on_gpu: bool) -> torch.optim.Optimizer:
+    common = {"lr": settings.lr, "weight_decay": settings.weight_decay, "fused": True}
+    if settings.momentum is not None:
+        own = {"momentum": settings.momentum}
+        optimiser = _unguarded(torch.optim.SGD)(network.parameters(), **common, **own)
+    else:
+        optimiser = _unguarded(torch.optim.Adam)(network.parameters(), **common, capturable=on_gpu)
+    assert isinstance(optimiser, torch.optim.Optimizer)
+    return optimiser
+
+
+@torch.no_grad()
+def predict(network: nn.Module, clips: Tensor, settings: TrainingSettings, device: torch.device) -> np.ndarray:
+    """Return class probabilities in float32, in the test view (scale 1, centre crop) where the settings have views.
+
+    Parameters
+    ----------
+    network
+        On the device already, in the mode for training or the other one, and left in it; its outputs have logits
+        (`objective.Output`).
+    clips
+        (M, ...), input tensors.
+    settings
+        Those of the training.
+    device
+        Where to compute.
+
+    Returns
+    -------
+    float64 (M, K).
     """
+    training = network.training
     network.eval()
-    height, width = clips.shape[-2:]
-    view = Views([TEST_VIEW], crop, height, width, device, vectors=vectors)
+    show = _showing(settings, clips.shape, [TEST_VIEW], device)
     rows = []
-    for batch in torch.split(clips, batch_size):
-        shown = view.show(batch.to(device).float(), torch.zeros(len(batch), dtype=torch.long, device=device))
-        output: Output = network(shown)
+    for batch in torch.split(clips, settings.batch_size):
+        output: Output = network(
+            show(batch.to(device).float(), torch.zeros(len(batch), dtype=torch.long, device=device))
+        )
         rows.append(torch.softmax(output.logits.double(), dim=1).cpu().numpy())
+    network.train(training)
     return np.concatenate(rows)
 
 
@@ -263,6 +395,7 @@ def _compiled(network: nn.Module) -> Callable[[Tensor], Any]:
     fold was trained first, or where it was interrupted.
     """
     torch.compiler.reset()
+    torch.use_deterministic_algorithms(torch.are_deterministic_algorithms_enabled(), warn_only=True)  # of the compiler
     return torch.compile(network, dynamic=False)
 
 
@@ -275,8 +408,11 @@ def _batch(clips: Tensor, numbers: Tensor, device: torch.device) -> Tensor:
 
 
 def _order(clips: int, settings: TrainingSettings, stream: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Clip and view of everything that one epoch shows, in a random order."""
+    """Clip and view of everything that one epoch shows, in the order of the epoch."""
     count = len(settings.views)
+    if not settings.shuffle or not count:
+        order = torch.randperm(clips, generator=stream) if settings.shuffle else torch.arange(clips)
+        return order, torch.zeros_like(order)
     if settings.every_view:
         order = torch.randperm(clips * count, generator=stream)
         return order // count, order % count
@@ -287,40 +423,46 @@ def _batches(numbers: Tensor, device: torch.device, settings: TrainingSettings) 
     return torch.split(numbers.to(device), settings.batch_size)
 
 
-def _keep(
-    parts: Parts,
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    stream: torch.Generator,
-    rows: list[tuple[float, ...]],
-) -> None:
-    """Keep the state after an epoch instead of the one before."""
-    state = {
-        "model": network.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "generator": stream.get_state(),
-        "rows": rows,
-    }
-    content = io.BytesIO()
-    torch.save(state, content)
-    parts.save(len(rows), np.frombuffer(content.getbuffer(), dtype=np.uint8))
-    parts.remove(len(rows) - 1)
+class _Kept:
+    """The state after the last finished epoch of one phase; that of the last epoch stays while later phases train."""
 
+    def __init__(self, parts: Parts, done: int, epochs: int) -> None:
+        self._parts, self._numbers = parts, range(done + 1, done + epochs + 1)
 
-def _restore(
-    parts: Parts,
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    stream: torch.Generator,
-) -> list[tuple[float, ...]]:
-    """Go back to the state after the last epoch that was kept; gives the curve so far."""
-    if not parts.finished:
-        return []
-    state = torch.load(io.BytesIO(parts.load(max(parts.finished)).tobytes()), map_location="cpu", weights_only=True)
-    network.load_state_dict(state["model"])
-    optimiser.load_state_dict(state["optimiser"])
-    stream.set_state(state["generator"])
-    return [tuple(row) for row in state["rows"]]
+    def keep(
+        self,
+        network: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        stream: torch.Generator,
+        rows: list[tuple[float, ...]],
+    ) -> None:
+        """Keep the state after an epoch instead of the one before."""
+        state = {
+            "model": network.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "generator": stream.get_state(),
+            "rows": rows,
+        }
+        content = io.BytesIO()
+        torch.save(state, content)
+        number = self._numbers[len(rows) - 1]
+        self._parts.save(number, np.frombuffer(content.getbuffer(), dtype=np.uint8))
+        if number > self._numbers.start:
+            self._parts.remove(number - 1)
+
+    def restore(
+        self, network: nn.Module, optimiser: torch.optim.Optimizer, stream: torch.Generator
+    ) -> list[tuple[float, ...]]:
+        """Go back to the state that was kept; returns the curve so far."""
+        found = [number for number in self._parts.finished if number in self._numbers]
+        if not found:
+            return []
+        content = io.BytesIO(self._parts.load(max(found)).tobytes())
+        state = torch.load(content, map_location="cpu", weights_only=True)
+        network.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        stream.set_state(state["generator"])
+        return [tuple(row) for row in state["rows"]]
 
 
 @torch.no_grad()

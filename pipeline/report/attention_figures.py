@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.networks.stanet.introspection import Attention, Grid
 from pipeline.report.attention_scores import without_head_motion
 from pipeline.report.drawing import BLUE, GREY, ORANGE, RED, grey, lay, styled
-from pipeline.stanet.introspection import Attention, Grid
 
 
 class Example(NamedTuple):

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.stats import rankdata, spearmanr
 
 from pipeline.evaluation import significance
-from pipeline.stanet.introspection import Attention
+from pipeline.networks.stanet.introspection import Attention
 from pipeline.synthetic.truth import Truth
 
 _MEASURES = {"spatial": ("roc_auc", "pointing"), "temporal": ("rank_correlation",)}

@@ -15,7 +15,7 @@ def check_chosen(study: Study) -> None:
     """Raise InputError unless all clips of `report.clips` are among the predictions."""
     unknown = [clip for clip in study.params.report.clips if clip not in set(study.predictions["clip"])]
     if unknown:
-        folds = ", ".join(study.params.folds)
+        folds = ", ".join(study.params.trained_folds)
         raise InputError(
             f"params.yaml: report.clips: expected clips of {study.params.dataset} whose subject is held out ({folds}); "
             f"found {', '.join(unknown)}. The clips are listed in data/{study.params.dataset}/clips.csv."

@@ -9,9 +9,9 @@ from matplotlib.gridspec import SubplotSpec
 from matplotlib.ticker import MaxNLocator
 
 from pipeline.frames.head_motion import restored
+from pipeline.networks.stanet.introspection import Attention
 from pipeline.report.attention_scores import motion_energy
 from pipeline.report.drawing import BLUE, GREY, RED, flow_colours, grey, lay, side_by_side, styled
-from pipeline.stanet.introspection import Attention
 
 _TILES = 10  # pictures in a row
 

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
-from pipeline.stanet.introspection import Grid
+from pipeline.networks.stanet.introspection import Grid
 
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6E6E6E"
 # Colours of the flow field's directions, from right to down and around, and how many steps of hue lead to the next:

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.databases import megc2019
-from pipeline.evaluation import comparison
+from pipeline.evaluation import comparison, protocols
 from pipeline.evaluation.metrics import METRICS
 from pipeline.evaluation.significance import bootstrap_intervals, wilson_interval
 from pipeline.report import attention_scores, clip_choice, figures
@@ -67,7 +67,8 @@ def render(study: Study, summary: Mapping[str, Any] | None, pictures: Mapping[st
         name=study.params.dataset,
         partial=_partial(study),
         headline=_headline(study),
-        composite=published() if study.params.dataset == megc2019.NAME else [],
+        protocol=_PROTOCOLS[study.params.protocol].format(folds=len(study.params.folds)),
+        composite=published() if study.params.clip_selection == megc2019.NAME else [],
         mistakes=clip_choice.mistakes(study.predictions),
         rows=_table1(study),
         sentences=comparison.sentences(study.table1),
@@ -82,15 +83,22 @@ def render(study: Study, summary: Mapping[str, Any] | None, pictures: Mapping[st
     )
 
 
+_PROTOCOLS = {
+    protocols.LOSO: "leave one subject out",
+    protocols.K_FOLD: "{folds} folds of whole subjects",
+    protocols.DATABASE: "leave one database out",
+}
+
+
 def _partial(study: Study) -> str:
     """What is missing, if some folds were left out; else empty."""
     params = study.params
-    if len(params.folds) == len(params.subjects):
+    if len(params.trained_folds) == len(params.folds):
         return ""
-    left_out = [subject for subject in params.subjects if subject not in params.folds]
+    left_out = [fold for fold in params.folds if fold not in params.trained_folds]
     return (
-        f"{len(params.folds)} of {len(params.subjects)} folds, {len(study.predictions)} of {len(study.clips)} clips. "
-        f"Held out in turn: {', '.join(params.folds)}. Not trained: {', '.join(left_out)}."
+        f"{len(params.trained_folds)} of {len(params.folds)} folds, {len(study.predictions)} of {len(study.clips)} "
+        f"clips. Held out in turn: {', '.join(params.trained_folds)}. Not trained: {', '.join(left_out)}."
     )
 
 

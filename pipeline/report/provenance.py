@@ -17,9 +17,9 @@ class Provenance:
     """Where a study comes from."""
 
     devices: Mapping[str, str]
-    """Kind of device on which each fold was trained, by the subject held out."""
+    """Kind of device on which each fold was trained, by its name."""
     trained_with: Mapping[str, Mapping[str, str]]
-    """Versions of the packages that trained each fold, by the subject held out."""
+    """Versions of the packages that trained each fold, by its name."""
     drawn_with: Mapping[str, str]
     """Versions of the packages that made the page."""
     estimator: Mapping[str, Any]
@@ -41,9 +41,9 @@ class Provenance:
     def training_versions(self) -> list[tuple[str, str]]:
         """Versions of the packages that trained the folds, and which folds: one row if they are the same for all."""
         groups: dict[str, list[str]] = {}
-        for subject, versions in self.trained_with.items():
+        for fold, versions in self.trained_with.items():
             listed = ", ".join(f"{name} {found}" for name, found in sorted(versions.items()))
-            groups.setdefault(listed, []).append(subject)
+            groups.setdefault(listed, []).append(fold)
         return [(versions, "all folds" if len(groups) == 1 else ", ".join(names)) for versions, names in groups.items()]
 
 

@@ -11,14 +11,14 @@ import pandas as pd
 import torch
 
 from pipeline.errors import InputError
-from pipeline.evaluation import comparison
+from pipeline.evaluation import comparison, protocols
 from pipeline.evaluation.metrics import METRICS
+from pipeline.networks.stanet import introspection, trained
+from pipeline.networks.stanet.introspection import Attention
+from pipeline.networks.stanet.network import STANet
 from pipeline.params import Params
 from pipeline.report.provenance import Provenance, drawing_versions
 from pipeline.report.study import Study
-from pipeline.stanet import introspection, trained
-from pipeline.stanet.introspection import Attention
-from pipeline.stanet.network import STANet
 from pipeline.storage import class_names, tables
 from pipeline.storage.digests import sha256
 from pipeline.storage.parts import Part, arrays
@@ -42,9 +42,13 @@ class Sources:
     parts: Sequence[Part]
     """Where the arrays of each database are."""
     networks: Mapping[str, Path]
-    """The network of each fold, by the subject held out."""
+    """The network of each fold, by its name."""
     curves: Mapping[str, Path]
-    """The training curve of each fold, by the subject held out."""
+    """The training curve of each fold, by its name."""
+    choices: Mapping[str, Path]
+    """What each fold has chosen by itself, by its name."""
+    folds: Path
+    """The test subjects of each fold."""
     predictions: Path
     metrics: Path
     per_subject: Path
@@ -99,14 +103,15 @@ def open_study(params: Params, sources: Sources, bar: Bar = iter, deviations: Se
         tables.read(sources.predictions, columns=("clip", "subject", "label", "predicted")),
     )
     table1 = comparison.read(sources.table1)
-    folds = {subject: trained.load(path) for subject, path in sources.networks.items()}
+    folds = {name: trained.load(path) for name, path in sources.networks.items()}
+    tested = protocols.read(sources.folds, folds)
     known = sources.known_motion(list(predictions["clip"]), params)
     with (
         arrays(sources.parts, "frames") as frames,
         arrays(sources.parts, "flow") as flow,
         arrays(sources.parts, "head_motion") as head_motion,
     ):
-        networks = {subject: fold.network for subject, fold in folds.items()}
+        networks = {subject: folds[name].network for name, subjects in tested.items() for subject in subjects}
         yield Study(
             params=params,
             classes=class_names.read(sources.classes),
@@ -116,7 +121,8 @@ def open_study(params: Params, sources: Sources, bar: Bar = iter, deviations: Se
             per_subject=tables.read(sources.per_subject, numbers=_PER_SUBJECT),
             per_part=tables.read(sources.per_part, numbers=_PER_PART),
             deviations=deviations,
-            curves={subject: tables.read(path, numbers=_CURVE) for subject, path in sources.curves.items()},
+            curves={name: tables.read(path, numbers=_CURVE) for name, path in sources.curves.items()},
+            choices=_choices(sources.choices),
             table1=table1,
             others={method: tables.read(path) for method, path in sources.others.items()},
             attention=look(predictions, networks, flow, params.train.augmentation.crop, bar),
@@ -125,14 +131,24 @@ def open_study(params: Params, sources: Sources, bar: Bar = iter, deviations: Se
             flow=flow,
             head_motion=head_motion,
             provenance=Provenance(
-                devices={subject: fold.checkpoint.device for subject, fold in folds.items()},
-                trained_with={subject: fold.checkpoint.versions for subject, fold in folds.items()},
+                devices={name: fold.checkpoint.device for name, fold in folds.items()},
+                trained_with={name: fold.checkpoint.versions for name, fold in folds.items()},
                 drawn_with=drawing_versions(),
-                estimator=dict(sorted(folds[params.folds[0]].checkpoint.params["flow"].items())),
+                estimator=dict(sorted(folds[params.trained_folds[0]].checkpoint.params["flow"].items())),
                 annotation=sources.annotation(),
                 hashes=sources.hashes(),
             ),
         )
+
+
+def _choices(files: Mapping[str, Path]) -> pd.DataFrame:
+    """The chosen row of every fold, with its name; no rows where nothing is chosen."""
+    tables_of = {
+        name: tables.read(path, numbers=("lambda", "epochs", "score"), columns=("chosen",))
+        for name, path in files.items()
+    }
+    chosen = [table[table["chosen"] == "True"].assign(fold=name) for name, table in tables_of.items()]
+    return pd.concat(chosen, ignore_index=True)
 
 
 def _metrics(path: Path) -> dict[str, float]:
@@ -160,7 +176,7 @@ def look(
     predictions
         Table with the columns `clip,subject`.
     networks
-        The network of each fold, by the subject held out.
+        The network to ask about the clips of each subject, which was trained without them.
     flow
         Function that gives the flow of a clip, (T, 2, S, S) in pixels per frame.
     crop

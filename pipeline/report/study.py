@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from pipeline.networks.stanet.introspection import Attention
 from pipeline.params import Params
 from pipeline.report import attention_scores
 from pipeline.report.provenance import Provenance
-from pipeline.stanet.introspection import Attention
 from pipeline.storage import n_missing
 from pipeline.synthetic.truth import Truth
 
@@ -34,7 +34,9 @@ class Study:
     deviations: Sequence[str]
     """How the clips of megc2019 differ from the official list, a sentence for each."""
     curves: Mapping[str, pd.DataFrame]
-    """Training curve of each fold, by the subject held out."""
+    """Training curve of each fold, by its name."""
+    choices: pd.DataFrame
+    """What each fold has chosen: columns `lambda,epochs,score,chosen,fold`; no rows where nothing is chosen."""
     table1: pd.DataFrame
     """All methods and what was published of them, as `compare` writes it; the first row is this study's network."""
     others: Mapping[str, pd.DataFrame]

@@ -120,7 +120,7 @@ def run(seeds: int, workers: int | None = None, scheduler: str | None = None) ->
     results: dict[str, dict[int, pd.DataFrame]] = {variant.name: {} for variant in VARIANTS}
     for experiment in plan:
         results[experiment.variant.name][experiment.seed] = _predictions(experiment, base, params.dataset)
-    left_out = len(params.subjects) - len(params.folds)
+    left_out = len(params.folds) - len(params.trained_folds)
     return ablation_table.table(params.dataset, tuple(range(params.seed, params.seed + seeds)), left_out, results)
 
 
@@ -193,7 +193,7 @@ def _differences(experiment: Experiment, commit: str, params: Params, checkout: 
         if stage not in then or then[stage]["outs"] != now[stage]["outs"]:
             yield f"other outputs of {stage}"
     seen = set()
-    for stage in (*(f"train@{params.dataset}-{subject}" for subject in params.subjects), f"aggregate@{params.dataset}"):
+    for stage in (*(f"train@{params.dataset}-{fold}" for fold in params.folds), f"aggregate@{params.dataset}"):
         if stage not in then:
             yield f"{stage} is not part of it"
             continue

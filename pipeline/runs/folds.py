@@ -19,13 +19,16 @@ import torch
 from dask.system import CPU_COUNT
 from tqdm import tqdm
 
-from pipeline import paths
+from pipeline import networks, paths, trainings
 from pipeline.device import resolve_device
 from pipeline.errors import InputError
+from pipeline.learning import fold
 from pipeline.params import Params, load_params, parse_params
 from pipeline.runs import queue, run_cache, worker
 from pipeline.runs.queue import Job, Shared
 from pipeline.runs.run_cache import Recipe
+from pipeline.storage import sources
+from pipeline.storage.digests import md5
 from pipeline.storage.outputs import NO_ROOM
 
 
@@ -48,7 +51,8 @@ def run_folds(workers: int | None = None, scheduler: str | None = None) -> None:
     prepare(load_params(paths.PARAMS))
     params, text = _as_it_is()
     recipes = unknown(params, text)
-    click.echo(f"{params.dataset}: {len(recipes)} of {len(params.subjects)} folds to train")
+    count = len(params.folds) * len(_networks(params))
+    click.echo(f"{params.dataset}: {len(recipes)} of {count} folds to train")
     train_side_by_side(params, recipes, workers, scheduler)
     if unknown(*_as_it_is()):
         raise InputError(
@@ -56,6 +60,10 @@ def run_folds(workers: int | None = None, scheduler: str | None = None) -> None:
             "they were trained with; run again to train those of what is there now"
         )
     _dvc("repro")
+
+
+def _networks(params: Params) -> tuple[str, ...]:
+    return (networks.STANET, *params.networks.names)
 
 
 def prepare(params: Params) -> None:
@@ -66,11 +74,12 @@ def prepare(params: Params) -> None:
     InputError
         A stage failed.
     """
-    _dvc("repro", f"task@{params.dataset}")
+    inputs = (f"network_inputs@{database}-{name}" for database in params.databases for name in params.networks.names)
+    _dvc("repro", f"task@{params.dataset}", *inputs)
 
 
 def unknown(params: Params, text: str, experiment: str = "") -> dict[Job, Recipe]:
-    """The folds that DVC has no result of, neither in place nor in its cache.
+    """Return the folds of all networks, or of STANet in an experiment, that DVC has no result of anywhere.
 
     Parameters
     ----------
@@ -86,7 +95,12 @@ def unknown(params: Params, text: str, experiment: str = "") -> dict[Job, Recipe
     InputError
         A file changes while it is looked at.
     """
-    stages = [f"train@{params.dataset}-{subject}" for subject in params.subjects]
+    trained = [
+        (network, fold)
+        for network in ((networks.STANET,) if experiment else _networks(params))
+        for fold in params.folds
+    ]
+    stages = [trainings.stage_of(params.dataset, network, fold) for network, fold in trained]
     with tempfile.TemporaryDirectory() as folder:
         file = paths.PARAMS
         if experiment:
@@ -96,8 +110,8 @@ def unknown(params: Params, text: str, experiment: str = "") -> dict[Job, Recipe
     if not experiment and file.read_text(encoding="utf-8") != text:
         raise InputError(f"{paths.PARAMS} was changed while the folds were looked at; run again")
     return {
-        _job(params, text, subject, experiment, recipe): recipe
-        for subject, recipe in zip(params.subjects, recipes, strict=True)
+        _job(params, text, network, fold, experiment, recipe): recipe
+        for (network, fold), recipe in zip(trained, recipes, strict=True)
         if not recipe.known
     }
 
@@ -132,7 +146,7 @@ def train_side_by_side(params: Params, recipes: dict[Job, Recipe], workers: int 
         with cluster as client, _Progress(params, list(recipes)) as progress:
             if not client.scheduler_info()["workers"]:
                 progress.say("No worker is there yet: the folds wait for the first one")
-            results = queue.results(client, list(recipes), _shared(params, recipes), progress.advance)
+            results = queue.results(client, list(recipes), _shared(recipes), progress.advance)
             with closing(results):
                 for job, outcome in results:
                     if isinstance(outcome, Exception):
@@ -165,14 +179,20 @@ def default_workers(params: Params, device: torch.device) -> int:
     return min(cores, gpus)
 
 
+def _epochs(params: Params, network: str) -> int:
+    """Epochs of one fold."""
+    selection = params.selection_among if network == networks.STANET else None
+    return fold.epochs(networks.network(network), params.network_settings(network), selection)
+
+
 class _Progress:
     """A bar over the epochs of all folds, with the folds that are being trained; quiet where stderr is no terminal."""
 
     def __init__(self, params: Params, jobs: Sequence[Job]) -> None:
-        self._epochs = params.train.epochs
+        self._epochs = {job.name: _epochs(parse_params(job.params, paths.PARAMS), job.network) for job in jobs}
         self._done: dict[str, int] = {}
         self._bar = tqdm(
-            total=self._epochs * len(jobs),
+            total=sum(self._epochs.values()),
             desc="folds",
             unit="epoch",
             disable=None if params.runtime.progress else True,
@@ -188,7 +208,7 @@ class _Progress:
         """Epoch of a fold that is through; a fold that runs again elsewhere counts from its beginning."""
         self._done[name] = epoch
         self._bar.n = sum(self._done.values())
-        under_way = ", ".join(f"{name} {epoch}" for name, epoch in self._done.items() if epoch < self._epochs)
+        under_way = ", ".join(f"{name} {epoch}" for name, epoch in self._done.items() if epoch < self._epochs[name])
         self._bar.set_postfix_str(under_way)
 
     def say(self, line: str) -> None:
@@ -203,12 +223,23 @@ def _as_it_is() -> tuple[Params, str]:
     return parse_params(text, paths.PARAMS), text
 
 
-def _job(params: Params, text: str, subject: str, experiment: str, recipe: Recipe) -> Job:
-    classes, split = paths.classes(params.dataset), paths.split(params.dataset, subject)
-    # The folder of the stage `train`: either goes on where the other was interrupted.
-    kept = paths.resume("train", experiment or params.dataset, subject)
-    name = f"{experiment} {subject}".strip()
-    return Job(name, subject, text, _input(classes, recipe), _input(split, recipe), str(kept))
+def _job(params: Params, text: str, network: str, fold: str, experiment: str, recipe: Recipe) -> Job:
+    classes, split = paths.classes(params.dataset), paths.split(params.dataset, fold)
+    manifests = paths.parts(params.dataset) if network == networks.STANET else paths.inputs(params.dataset, network)
+    if run_cache.folder_hash(manifests) != recipe.hashes[manifests.as_posix()]:
+        raise InputError(f"{manifests} was changed while the folds were looked at; run again")
+    # The folder of the stage: either goes on where the other was interrupted.
+    kept = trainings.resume_folder(experiment or params.dataset, network, fold)
+    return Job(
+        name=" ".join(filter(None, (experiment, "" if network == networks.STANET else network, fold))),
+        network=network,
+        fold=fold,
+        params=text,
+        classes=_input(classes, recipe),
+        split=_input(split, recipe),
+        sources=sources.as_text(trainings.sources_of(params, network)),
+        kept=str(kept),
+    )
 
 
 def _input(path: Path, recipe: Recipe) -> str:
@@ -219,21 +250,24 @@ def _input(path: Path, recipe: Recipe) -> str:
     return content.decode()
 
 
-def _shared(params: Params, recipes: dict[Job, Recipe]) -> Shared:
-    recipe = next(iter(recipes.values()))
-    modules = {path: md5 for path, md5 in recipe.hashes.items() if path.startswith("pipeline/")}
-    environment = worker.environment(["pipeline/runs/worker.py"]) | modules
-    manifests = tuple(paths.part(params.dataset, database).read_text(encoding="utf-8") for database in params.databases)
-    if run_cache.folder_hash(paths.parts(params.dataset)) != recipe.hashes[paths.parts(params.dataset).as_posix()]:
-        raise InputError(f"{paths.parts(params.dataset)} was changed while the folds were looked at; run again")
-    return Shared(Path.cwd(), manifests, environment)
+def _shared(recipes: dict[Job, Recipe]) -> Shared:
+    """What all jobs have in common; workers must have the modules that any of their stages depends on."""
+    modules: dict[str, str] = {}
+    for recipe in recipes.values():
+        for path, digest in recipe.hashes.items():
+            if path.startswith("pipeline/") and path.endswith(".py"):
+                modules[path] = digest
+            elif path.startswith("pipeline/"):  # the folder of a network
+                if run_cache.folder_hash(Path(path), "*.py") != digest:
+                    raise InputError(f"{path} was changed while the folds were looked at; run again")
+                modules |= {file.as_posix(): md5(file) for file in Path(path).rglob("*.py")}
+    return Shared(Path.cwd(), worker.environment(["pipeline/runs/worker.py"]) | modules)
 
 
-def _keep(params: Params, job: Job, recipe: Recipe, files: tuple[bytes, bytes, bytes]) -> None:
-    name, subject = params.dataset, job.subject
-    targets = paths.model(name, subject), paths.fold(name, subject), paths.curve(name, subject)
+def _keep(params: Params, job: Job, recipe: Recipe, files: Sequence[bytes]) -> None:
+    targets = trainings.outputs(params.dataset, job.network, job.fold)
     try:
-        run_cache.keep(recipe, dict(zip(targets, files, strict=True)))
+        run_cache.keep(recipe, dict(zip(targets, files[: len(targets)], strict=True)))
     except OSError as error:
         if error.errno in NO_ROOM:
             raise InputError(

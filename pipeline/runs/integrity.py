@@ -6,7 +6,8 @@ name (a hard link): a flipped byte would go into every later result without a wo
 
 import configparser
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,22 +49,22 @@ class Damaged(NamedTuple):
 # --- the inputs of a stage --------------------------------------------------------------------------------------------
 
 
-def check_inputs(stage: str, arguments: Mapping[str, str]) -> None:
+def check_inputs(script: str, arguments: Sequence[str], stage: str = "") -> None:
     """Compare what a stage reads of other stages with the hashes in dvc.lock.
 
     Parameters
     ----------
+    script, arguments
+        The script of the stage and what it was called with. dvc.yaml says which files these arguments stand for.
     stage
-        Its name in dvc.yaml.
-    arguments
-        Of its command, by name: the `database`, the `subject` or the `method` that stands in the names of its files.
+        Name of the stage in dvc.yaml; empty for every stage with such a command.
 
     Raises
     ------
     InputError
         A file has another content; all of them are listed.
     """
-    wanted = _inputs(stage, arguments)
+    wanted = _inputs(script, arguments, stage)
     found = [
         file.path
         for file in named(dvc_lock.outputs())
@@ -80,26 +81,42 @@ def check_inputs(stage: str, arguments: Mapping[str, str]) -> None:
         )
 
 
-def _inputs(stage: str, arguments: Mapping[str, str]) -> list[str]:
-    """What a stage depends on of other stages' outputs: files and folders."""
+def _inputs(script: str, arguments: Sequence[str], stage: str) -> list[str]:
+    """What a command depends on of other stages' outputs: files and folders."""
     yaml = YAML(typ="safe")
     try:
         params = yaml.load(paths.PARAMS)
-        declared = yaml.load(Path("dvc.yaml"))["stages"][stage]
-        databases: Mapping[str, Mapping[str, str]] = params["databases"]
-        database = arguments.get("database", "")
-        names = {"key": database, "item.raw": str(databases.get(database, {}).get("raw", ""))}
-        names |= dict.fromkeys(("dataset", "item.dataset"), params["dataset"])
-        names |= {f"item.{name}": value for name, value in arguments.items()}
-        names["item.network"] = stage.removeprefix("train_").removeprefix("pool_")
+        stages = yaml.load(Path("dvc.yaml"))["stages"]
+        found = []
+        for declared in [stages[stage]] if stage in stages else stages.values():
+            declared = declared.get("do", declared)
+            names = _named(declared["cmd"], script, arguments)
+            if names is None:
+                continue
+            database = params["databases"].get(names.get("key"), {})
+            names |= {"item.raw": str(database.get("raw", ""))}
+            names |= dict.fromkeys(("dataset", "item.dataset"), str(params["dataset"]))
+            for dependency in declared.get("deps", []):
+                for name, value in names.items():
+                    dependency = dependency.replace(f"${{{name}}}", value)
+                found += [dependency] if dependency.startswith(_DERIVED) else []
     except (OSError, YAMLError, KeyError, TypeError, AttributeError):
         return []  # the stage says better what is wrong
-    found = []
-    for dependency in declared.get("do", declared).get("deps", []):
-        for name, value in names.items():
-            dependency = dependency.replace(f"${{{name}}}", str(value))
-        found += [dependency] if dependency.startswith(_DERIVED) else []
     return found
+
+
+def _named(template: str, script: str, arguments: Sequence[str]) -> dict[str, str] | None:
+    """What each variable in the command of a stage is in a call of its script; None for a call of another stage."""
+    _, _, module, *words = shlex.split(template)  # stages/python -m stages.train stanet ${item.fold}
+    if module != f"stages.{script}" or len(words) != len(arguments):
+        return None
+    names = {}
+    for word, value in zip(words, arguments, strict=True):
+        if word.startswith("${"):
+            names[word[2:-1]] = value
+        elif word != value:
+            return None
+    return names
 
 
 def _inside(path: str, folder: str) -> bool:

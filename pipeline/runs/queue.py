@@ -19,8 +19,9 @@ from distributed.security import Security
 from pipeline import waiting
 from pipeline.errors import InputError
 from pipeline.runs import worker
-from pipeline.runs.worker import FlowMissing, OtherEnvironment
-from pipeline.storage import parts
+from pipeline.runs.worker import InputMissing, OtherEnvironment
+from pipeline.storage import sources
+from pipeline.storage.parts import File
 
 CONNECT_SECONDS = 20
 
@@ -30,13 +31,16 @@ class Job(NamedTuple):
 
     name: str
     """Another one for every job of a queue."""
-    subject: str
+    network: str
+    fold: str
     params: str
     """Text of params.yaml."""
     classes: str
     """Text of classes.json."""
     split: str
     """Text of the split's table."""
+    sources: str
+    """What the network reads of each database, as `sources.as_text` writes it; paths relative to the checkout."""
     kept: str = ""
     """Folder for what its training has finished when it is interrupted, relative to the caller's checkout: for workers
     that reach it. Empty to keep nothing."""
@@ -47,8 +51,6 @@ class Shared(NamedTuple):
 
     root: Path
     """The caller's checkout, absolute."""
-    manifests: tuple[str, ...]
-    """What says where the flow of each database is, relative to the checkout: text, as `parts.as_text` writes it."""
     environment: Mapping[str, str]
     """As `worker.environment`: what a worker must have to give the right bytes."""
 
@@ -122,8 +124,8 @@ async def _greet(address: str) -> None:
 
 def results(
     client: Client, jobs: Sequence[Job], shared: Shared, watch: Callable[[str, int], None]
-) -> Generator[tuple[Job, tuple[bytes, bytes, bytes] | Exception]]:
-    """Train all jobs; each comes back with the content of its three files, or with the error that ended it.
+) -> Generator[tuple[Job, tuple[bytes, ...] | Exception]]:
+    """Train all jobs; each comes back with the content of its files, or with the error that ended it.
 
     A job whose worker dies runs again on another one. Closing the iterator early cancels what is not finished.
 
@@ -141,22 +143,23 @@ def results(
     Raises
     ------
     InputError
-        A worker has other code or packages, or no room for the flow; the flow was changed; or the scheduler is lost.
+        A worker has other code or packages, or no space for what a network reads; such a file was changed; or the
+        scheduler is lost.
     """
     topic = f"folds-{uuid4()}"
     by_key: dict[Key, Job] = {}
-    flow_is_sent = False
+    sent: dict[str, str] = {}  # by the name of the plugin that sends it, the SHA-256 of a file
     after_sending: set[Key] = set()
 
     def submit(job: Job) -> "Future[Any]":
         key = f"{job.name}-{uuid4()}"
         by_key[key] = job
-        if flow_is_sent:
+        if {file.sha256 for file in _files(job)} <= set(sent.values()):
             after_sending.add(key)
         return client.submit(
             _task(),
-            *(job.params, job.subject, job.classes, job.split),
-            *(list(shared.manifests), str(shared.root), dict(shared.environment), topic, job.kept),
+            *(job.params, job.network, job.fold, job.classes, job.split, job.sources),
+            *(str(shared.root), dict(shared.environment), topic, job.kept),
             key=key,
         )
 
@@ -171,54 +174,55 @@ def results(
             if future.status != "error":
                 raise InputError("the connection to the scheduler was lost. Does it still run?")
             error = future.exception()
-            if not isinstance(error, FlowMissing):
+            if not isinstance(error, InputMissing):
                 yield job, _explained(error)
                 continue
-            if future.key in after_sending:  # it would be missing for ever
+            if future.key in after_sending:  # it would stay missing
+                listed = ", ".join(file.path for file in _files(job))
                 raise InputError(
-                    f"expected flow.h5, which was sent there, in {error}; found none. Is this disk full? "
+                    f"expected {listed}, which was sent there, in {error}; found none. Is this disk full? "
                     "`--local-directory` gives a worker another folder"
                 )
-            if not flow_is_sent:
-                _send_flow(client, shared, topic)
-                flow_is_sent = True
+            for file in _files(job):
+                if file.sha256 not in sent.values():
+                    name = f"{topic}-{len(sent)}"
+                    _send(client, shared, file, name)
+                    sent[name] = file.sha256
             queue.add(submit(job))
     finally:
         if client.status == "running":
             client.cancel(list(queue.futures))
             client.unsubscribe_topic(topic)
-            if flow_is_sent:
-                for name in _plugins(shared, topic):
-                    client.unregister_worker_plugin(name)
+            for name in sent:
+                client.unregister_worker_plugin(name)
 
 
-def _send_flow(client: Client, shared: Shared, topic: str) -> None:
-    """Send each database's flow.h5 to all workers, also to those that join later, until the plugins are removed."""
-    for name, manifest in _plugins(shared, topic).items():
-        flow = parts.parse(manifest, "manifest").flow
-        content = (shared.root / flow.path).read_bytes()
-        if hashlib.sha256(content).hexdigest() != flow.sha256:
-            raise InputError(f"{flow.path} was changed while the folds were trained; run again")
-        try:
-            client.register_plugin(worker.SentFlow(content, flow.sha256), name=name)
-        except OSError as error:
-            client.unregister_worker_plugin(name)
-            raise InputError(f"a worker cannot keep the flow that was sent to it: {error}") from error
+def _files(job: Job) -> list[File]:
+    """The files that the network of a job reads."""
+    return [
+        file for source in sources.parse(job.sources) for file in (source.arrays, source.recordings) if file is not None
+    ]
 
 
-def _plugins(shared: Shared, topic: str) -> dict[str, str]:
-    """Name of the plugin that sends the flow of each manifest."""
-    return {f"{topic}-{number}": manifest for number, manifest in enumerate(shared.manifests)}
+def _send(client: Client, shared: Shared, file: File, name: str) -> None:
+    """Send a file to all workers, also to those that join later, until the plugin with this name is removed."""
+    content = (shared.root / file.path).read_bytes()
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise InputError(f"{file.path} was changed while the folds were trained; run again")
+    try:
+        client.register_plugin(worker.SentFile(content, file.sha256), name=name)
+    except OSError as error:
+        client.unregister_worker_plugin(name)
+        raise InputError(f"a worker cannot keep {file.path}, which was sent to it: {error}") from error
 
 
-def _task() -> Callable[..., tuple[bytes, bytes, bytes]]:
+def _task() -> Callable[..., tuple[bytes, ...]]:
     """`worker.train_fold`, in a function that is sent as code: only the workers must be able to import it."""
 
-    def train_there(*arguments: Any) -> tuple[bytes, bytes, bytes]:
+    def train_there(*arguments: Any) -> tuple[bytes, ...]:
         from pipeline.runs import worker
 
-        model, predictions, curve = worker.train_fold(*arguments)
-        return model, predictions, curve
+        return tuple(worker.train_fold(*arguments))
 
     return train_there
 

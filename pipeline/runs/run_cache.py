@@ -72,9 +72,12 @@ def keep(recipe: Recipe, contents: Mapping[Path, bytes]) -> None:
         repo.stage_cache.save(stage)
 
 
-def folder_hash(folder: Path) -> str:
-    """Hash by which DVC knows a folder of files: the MD5 of the list of their names and MD5s."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+def folder_hash(folder: Path, pattern: str = "*") -> str:
+    """Return the hash by which DVC knows a folder: the MD5 of the list of names and MD5s of its files.
+
+    `pattern` leaves out files that DVC ignores.
+    """
+    files = sorted(path for path in folder.rglob(pattern) if path.is_file())
     entries = [{"md5": md5(path), "relpath": path.relative_to(folder).as_posix()} for path in files]
     listed = json.dumps(sorted(entries, key=lambda entry: entry["relpath"]), sort_keys=True)
     return f"{hashlib.md5(listed.encode()).hexdigest()}.dir"

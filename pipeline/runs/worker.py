@@ -1,35 +1,41 @@
 """What a Dask worker does: train a fold for a caller that may be on another machine.
 
-It reads flow.h5, and the results go back as bytes. Where it reaches the caller's checkout, it keeps the state of the
-training there after every epoch, as the stage `train` does; elsewhere it writes nothing.
+It reads the files that the network reads, and the results go back as bytes. Where it reaches the caller's checkout, it
+keeps the state of the training there after every epoch, as the stage `train` does; elsewhere it writes nothing.
 """
 
 import functools
+import importlib
 import importlib.metadata
 import io
 import os
 import platform
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from distributed import Worker, WorkerPlugin, get_worker
 
-from pipeline import paths
+from pipeline import paths, trainings
 from pipeline.device import resolve_device
+from pipeline.learning import fold, inputs
+from pipeline.learning.inputs import Inputs
+from pipeline.learning.network import Network
+from pipeline.learning.training import Epoch
 from pipeline.params import parse_params
-from pipeline.stanet import fold
-from pipeline.storage import class_names, parts, resume, tables
+from pipeline.storage import class_names, resume, sources, tables
 from pipeline.storage.digests import md5, sha256
+from pipeline.storage.parts import File
 
 _ROOT = Path(__file__).parents[2]
 _PACKAGES = "torch", "numpy"  # whose versions stand in every model, beside Python's
 
 
-class FlowMissing(Exception):
-    """The worker can reach no file with the flow of the study; the message is where it was looked for last."""
+class InputMissing(Exception):
+    """The worker cannot reach a file that the network reads; the message is where it was looked for last."""
 
 
 class OtherEnvironment(Exception):
@@ -45,14 +51,14 @@ def dask_setup(worker: Worker) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-class SentFlow(WorkerPlugin):
-    """flow.h5 on its way to the workers that cannot reach the caller's: once to each, also to those that join later."""
+class SentFile(WorkerPlugin):
+    """A file on its way to the workers that cannot reach the caller's: once to each, also to those that join later."""
 
     def __init__(self, content: bytes, sha256: str) -> None:
         self._content, self._sha256 = content, sha256
 
     def setup(self, worker: Worker) -> None:
-        """Put the file where `train` looks for it; the copy in memory is no longer needed."""
+        """Put the file where `train_fold` looks for it; the copy in memory is no longer needed."""
         _sent(worker, self._sha256).write_bytes(self._content)
         self._content = b""
 
@@ -71,10 +77,11 @@ def environment(modules: Iterable[str]) -> dict[str, str]:
 
 def train_fold(
     params: str,
-    subject: str,
+    network: str,
+    name: str,
     classes: str,
     split: str,
-    manifests: Sequence[str],
+    files: str,
     root: str,
     expected: Mapping[str, str],
     topic: str,
@@ -86,14 +93,16 @@ def train_fold(
     ----------
     params
         Text of params.yaml.
-    subject
-        The subject that is held out.
+    network
+        Name of the network.
+    name
+        Name of the fold.
     classes
         Text of classes.json.
     split
         Text of the split's table.
-    manifests
-        Text of the manifest of each database.
+    files
+        What the network reads of each database, as `sources.as_text` writes it.
     root
         The caller's checkout, absolute.
     expected
@@ -107,43 +116,46 @@ def train_fold(
     ------
     InputError
         Another process trains the same fold in the caller's checkout.
-    FlowMissing
-        There is no such file here, and it was not sent.
+    InputMissing
+        A file that the network reads is not here, and was not sent.
     OtherEnvironment
         Code or packages here are not the caller's.
     Stopped
         The task was cancelled.
     """
-    _check(expected)
-    worker = get_worker()
     settings = parse_params(params, paths.PARAMS)
     names = class_names.parse(classes, paths.classes(settings.dataset))
-    fold_split = tables.read(io.StringIO(split))
-    flow = fold.NO_FLOW if fold_split.empty else _flow(tuple(manifests), tuple(fold_split["clip"]), Path(root))
+    training = trainings.training(settings, network, name, names, tables.read(io.StringIO(split)))
+    importlib.import_module(f"{training.network.module}.network")  # to be compared with the caller's
+    _check(expected)
+    worker = get_worker()
+    clips = tuple(training.fold.split["clip"])
+    read = _inputs(training.network, training.settings, files, clips, Path(root)) if clips else inputs.NOTHING
     device = _device(settings.runtime.device, worker)
     train = functools.partial(
         fold.run,
-        *(settings, subject, names, fold_split, flow, device),
-        progress=functools.partial(_watched, worker, str(worker.get_current_task()), topic),
+        *training,
+        read,
+        device,
+        on_epoch=functools.partial(_watched, worker, str(worker.get_current_task()), topic),
     )
     if not kept or not os.access(root, os.W_OK):
         return train()
-    with resume.resumable(Path(root) / kept, fold.key(settings, subject, names, fold_split, flow, device)) as finished:
+    with resume.resumable(Path(root) / kept, fold.key(*training, read, device)) as finished:
         return train(parts=finished)
 
 
-def _watched(worker: Worker, key: str, topic: str, epochs: Iterable[int]) -> Iterator[int]:
-    """The epochs, each reported when it is through, until nobody waits for the result any more."""
-    for epoch in epochs:
-        task = worker.state.tasks.get(key)
-        if task is None or task.state == "cancelled":
-            raise Stopped(key)
-        yield epoch
-        worker.log_event(topic, (key, epoch))
+def _watched(worker: Worker, key: str, topic: str, epoch: Epoch) -> None:
+    """Report an epoch; end the training when nobody waits for its result any more."""
+    task = worker.state.tasks.get(key)
+    if task is None or task.state == "cancelled":
+        raise Stopped(key)
+    worker.log_event(topic, (key, epoch.number))
 
 
 def _check(expected: Mapping[str, str]) -> None:
-    found = _LOADED | {name: _LOADED.get(name, "not imported") for name in expected}
+    loaded = _modules()
+    found = {name: loaded.get(name) or _on_disk(name) for name in expected}
     wrong = [name for name in expected if expected[name] != found[name]]
     if wrong:
         named = (
@@ -153,18 +165,18 @@ def _check(expected: Mapping[str, str]) -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def _flow(manifests: tuple[str, ...], clips: tuple[str, ...], root: Path) -> fold.Flow:
-    """The flow of a study's clips, read once by each worker, from the caller's files or from those that it sent."""
+def _inputs(network: Network, settings: Any, files: str, clips: tuple[str, ...], root: Path) -> Inputs:
+    """What a network reads of a study's clips, read once for all folds, from the caller's files or those it sent."""
     worker = get_worker()
 
-    def locate(file: parts.File) -> Path:
+    def locate(file: File) -> Path:
         sent = _sent(worker, file.sha256)
         for path in (root / file.path, sent):
             if path.is_file() and sha256(path) == file.sha256:
                 return path
-        raise FlowMissing(f"{sent.parent} on {platform.node()}")
+        raise InputMissing(f"{sent.parent} on {platform.node()}")
 
-    return fold.read_flow([parts.parse(manifest, "manifest") for manifest in manifests], clips, locate)
+    return inputs.read(network, settings, sources.parse(files), clips, locate)
 
 
 def _sent(worker: Worker, digest: str) -> Path:
@@ -179,9 +191,24 @@ def _device(name: str, worker: Worker) -> torch.device:
     return device
 
 
-# Taken when this module is imported: what a worker computes with is what it has loaded, whatever the files say later.
-_LOADED = environment(
-    Path(file).relative_to(_ROOT).as_posix()
-    for name, module in list(sys.modules.items())
-    if name.startswith("pipeline.") and (file := getattr(module, "__file__", None))
-)
+def _on_disk(module: str) -> str:
+    """The MD5 of a module that is loaded later, if at all."""
+    path = _ROOT / module
+    return md5(path) if path.is_file() else "missing"
+
+
+def _modules() -> dict[str, str]:
+    """The `environment` of every module of the pipeline that this process has loaded, each as it was when loaded."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name.startswith("pipeline.") and file:
+            path = Path(file).relative_to(_ROOT).as_posix()
+            if path not in _LOADED:
+                _LOADED[path] = md5(Path(file))
+    return _LOADED
+
+
+# Taken when this module is imported, and again for modules that are loaded later: what a worker computes with is what
+# it has loaded, whatever the files say later.
+_LOADED: dict[str, str] = environment([])
+_modules()

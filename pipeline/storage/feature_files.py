@@ -1,24 +1,12 @@
-"""The features of a method: one file for each database, and one small manifest for each dataset that it is part of.
+"""The features of a method for the clips of a dataset, from one file for each database."""
 
-As with frames and flow (`parts`), nothing is copied into a dataset, and whatever depends on a manifest depends on the
-features.
-"""
-
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.storage import clip_store, parts
-from pipeline.storage.parts import File
-
-
-def manifest(features: Path) -> str:
-    """Where a file of features lies, and its SHA-256, as JSON."""
-    return json.dumps(asdict(parts.file_of(features)), indent=2) + "\n"
+from pipeline.storage import clip_store, sources
 
 
 def read(manifests: Mapping[str, Path], clips: Sequence[str]) -> np.ndarray:
@@ -43,10 +31,9 @@ def read(manifests: Mapping[str, Path], clips: Sequence[str]) -> np.ndarray:
     """
     names: list[str] = []
     stacks: list[np.ndarray] = []
-    for database, path in manifests.items():
-        with clip_store.reading(_file(path).checked()) as file:
-            prefix = parts.prefix(database, several=len(manifests) > 1)
-            names += [prefix + clip for clip in clip_store.clip_names(file)]
+    for source in sources.read(manifests):
+        with clip_store.reading(source.arrays.checked()) as file:
+            names += [source.prefix + clip for clip in clip_store.clip_names(file)]
             stacks.append(clip_store.values(file, "features"))
     if len({stack.shape[1:] for stack in stacks}) > 1:
         listed = ", ".join(f"{name}: {stack.shape[1:]}" for name, stack in zip(manifests, stacks, strict=True))
@@ -54,27 +41,17 @@ def read(manifests: Mapping[str, Path], clips: Sequence[str]) -> np.ndarray:
     return np.asarray(np.concatenate(stacks)[clip_store.rows_of(clips, names)])
 
 
-def have(manifests: Iterable[Path], attribute: str) -> bool:
-    """Whether something is noted beside the features of each of these manifests.
+def have(manifests: Mapping[str, Path], attribute: str) -> bool:
+    """Return whether something is noted beside the features of every database.
 
     Raises
     ------
     InputError
         A manifest or a file is missing or is not what it should be.
     """
-    return all(_has(path, attribute) for path in manifests)
+    return all(_has(source.arrays.checked(), attribute) for source in sources.read(manifests))
 
 
-def _has(path: Path, attribute: str) -> bool:
-    with clip_store.reading(_file(path).checked()) as file:
+def _has(features: Path, attribute: str) -> bool:
+    with clip_store.reading(features) as file:
         return attribute in file["features"].attrs
-
-
-def _file(path: Path) -> File:
-    try:
-        return File(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(
-            f"{path}: expected the manifest of a file of features, found something else ({error}). Delete it and run "
-            "`dvc repro`."
-        ) from error

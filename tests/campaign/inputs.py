@@ -30,8 +30,8 @@ from pipeline.flow import estimators
 from pipeline.frames.video_file import VideoFile
 from pipeline.learning.checkpoint import Checkpoint
 from pipeline.params import load_params, parse_params
-from pipeline.stanet import trained
-from pipeline.stanet.network import STANet
+from pipeline.networks.stanet import trained
+from pipeline.networks.stanet.network import STANet
 from pipeline.storage import class_names, parts, tables
 from tests.campaign.outcome import Outcome
 from tests.conftest import write_frame

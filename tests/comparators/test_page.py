@@ -11,6 +11,7 @@ import pandas as pd
 from ruamel.yaml import YAML
 
 from pipeline import comparators, paths
+from pipeline.evaluation import protocols
 from pipeline.storage import clip_store
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +32,7 @@ def test_a_method_of_ones_own_takes_twenty_lines_and_runs(tmp_path):
     (tmp_path / "pipeline/comparators/mean_speed.py").write_text(METHOD)
     yaml = YAML(typ="safe", pure=True)
     document = yaml.load(ROOT / "params.yaml")
-    document["subjects"] = ["s1", "s2", "s3"]
+    document["subjects"] = document["folds"] = ["s1", "s2", "s3"]
     document["comparators"] |= yaml.load(BLOCK)["comparators"]
     yaml.dump(document, tmp_path / "params.yaml")
     clips = pd.DataFrame({"clip": [f"s{n // 4 + 1}/{n}" for n in range(12)], "label": ["disgust", "tense"] * 6})
@@ -43,13 +44,15 @@ def test_a_method_of_ones_own_takes_twenty_lines_and_runs(tmp_path):
         tmp_path / paths.flow("synthetic"), "flow", list(clips["clip"]), list(flow.astype(np.float16))
     )
     clips.to_csv(tmp_path / paths.clips("synthetic"), index=False)
+    folds = {subject: [subject] for subject in document["folds"]}
+    (tmp_path / paths.folds("synthetic")).write_text(protocols.as_text(folds))
     script = "; ".join(
         [
             "from click.testing import CliRunner",
-            "from stages import classify, describe, gather_features",
+            "from stages import classify, describe, inputs",
             "run = lambda stage, *words: print(CliRunner().invoke(stage.main, words).output)",
             "run(describe, 'synthetic', 'mean_speed')",
-            "run(gather_features, 'synthetic', 'synthetic', 'mean_speed')",
+            "run(inputs, 'synthetic', 'synthetic', 'mean_speed')",
             "run(classify, 'mean_speed')",
         ]
     )

@@ -77,4 +77,4 @@ def test_clips_and_folds_say_that_a_process_was_killed(monkeypatch, tmp_path):
     assert len(Parts(tmp_path / "kept").finished) == 1
     table = pd.DataFrame({"clip": list("abcd"), "subject": list("sstt"), "label": list("xyxy")})
     with pytest.raises(InputError, match=r"fdm: a process that classified clips was killed.*: run again"):
-        classification.predict("fdm", FIELDS[:4, 0], table, ["s", "t"])
+        classification.predict("fdm", FIELDS[:4, 0], table, {"s": ["s"], "t": ["t"]})

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from ruamel.yaml import YAML
 
 from pipeline import comparators, paths
-from pipeline.evaluation import comparison
+from pipeline.evaluation import comparison, protocols
 from pipeline.storage import clip_store
-from stages import classify, compare, describe, gather_features, largest_class
+from stages import classify, compare, describe, inputs, largest_class
 from tests.tiny import merge
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +50,7 @@ def study(tmp_path, monkeypatch):
     clip_store.write_stack(paths.flow("synthetic"), "flow", clips, list(flow))
     table.to_csv(paths.clips("synthetic"), index=False)
     paths.classes("synthetic").write_text(json.dumps(LABELS))
+    paths.folds("synthetic").write_text(protocols.as_text({subject: [subject] for subject in SUBJECTS}))
     wrong = np.arange(12) % 3 == 0
     predicted = table["label"].where(~wrong, "tense")
     table.assign(predicted=predicted, p_disgust=0.5, p_tense=0.5).to_csv(paths.predictions("synthetic"), index=False)
@@ -73,7 +74,7 @@ def run_all(methods=tuple(METHODS)):
     """Bytes of everything that the stages write."""
     for method in methods:
         run(describe, "synthetic", method)
-        run(gather_features, "synthetic", "synthetic", method)
+        run(inputs, "synthetic", "synthetic", method)
         run(classify, method)
     run(largest_class)
     run(compare)
@@ -114,10 +115,8 @@ def test_a_row_says_whether_its_regions_lie_between_landmarks(study):
         ("none", "on a grid instead of between landmarks"),
         ("face_landmark.tflite", "between landmarks"),
     ):
-        configure(
-            STUDY
-            | {"comparators": STUDY["comparators"] | {"methods": ["mdmo", "fdm"], "landmarks": f"weights/{model}"}}
-        )
+        comparators = STUDY["comparators"] | {"methods": ["mdmo", "fdm"], "landmarks": f"weights/{model}"}
+        configure(STUDY | {"comparators": comparators, "head_motion": "keep"})
         run_all(methods=("mdmo", "fdm"))
         remarks = comparison.read(paths.table1("synthetic")).set_index("method")["remark"]
         assert remarks["mdmo"] == f"regions {regions}; without the paper's alignment of faces"

@@ -71,11 +71,18 @@ def test_the_embedded_database_has_the_tasks_of_its_layout(layout):
 
 def test_subjects_that_are_not_those_of_params_yaml_are_one_error_with_the_right_line():
     task = make_task({"smic": SMIC}, {"smic": PROFILES["smic"]}, "own")
-    check_subjects(task, ["s06", "s01"], "smic")
-    with pytest.raises(
-        InputError, match=r'`subjects` is not the list of subjects of smic[^$]*subjects: \["s01", "s06"\]'
-    ):
-        check_subjects(task, ["s01"], "smic")
+    check_subjects(task, ["s06", "s01"], "loso", "smic")
+    with pytest.raises(InputError, match=r"`subjects` is not the list of subjects of smic") as error:
+        check_subjects(task, ["s01"], "loso", "smic")
+    assert str(error.value).endswith('\nsubjects: ["s01", "s06"]\nfolds: ["s01", "s06"]')
+
+
+@pytest.mark.parametrize("protocol", ["k-fold", "database"])
+def test_folds_that_are_no_subjects_stay_as_they_are(protocol):
+    task = make_task({"smic": SMIC}, {"smic": PROFILES["smic"]}, "own")
+    with pytest.raises(InputError, match="`subjects` is not the list of subjects of smic") as error:
+        check_subjects(task, ["s01", "s06", "s07"], protocol, "smic")
+    assert str(error.value).endswith('Put this line into params.yaml and run again:\nsubjects: ["s01", "s06"]')
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,12 @@ def test_the_file_can_be_read_by_pytorch_alone(tmp_path):
     assert content["params"]["lambda"] == 1e-8 and content["held_out"] == "sub01"
 
 
+@pytest.mark.parametrize(("held_out", "subjects"), [("sub01", ["sub01"]), (["sub01", "sub02"], ["sub01", "sub02"])])
+def test_the_test_subjects_are_a_list_whatever_their_number(tmp_path, held_out, subjects):
+    (tmp_path / "fold.pt").write_bytes(example(held_out=held_out).to_bytes())
+    assert Checkpoint.read(tmp_path / "fold.pt").test_subjects == subjects
+
+
 def test_equal_checkpoints_give_equal_bytes():
     assert example().to_bytes() == example().to_bytes()
     assert example().to_bytes() != example(state_dict={"weight": torch.arange(3.0) + 1}).to_bytes()
@@ -102,7 +108,11 @@ def test_weights_that_are_not_finite_are_refused_by_name(tmp_path, value):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"frames": -1}, {"size": 2.5}, {"classes": "ab"}, {"classes": []}, {"params": 1}, {"state_dict": [1]}]
+    "changes",
+    [
+        *({"frames": -1}, {"size": 2.5}, {"classes": "ab"}, {"classes": []}, {"params": 1}, {"state_dict": [1]}),
+        *({"held_out": []}, {"held_out": 1}, {"held_out": ["sub01", 2]}),
+    ],
 )
 def test_values_of_another_kind_are_refused(tmp_path, changes):
     path = tmp_path / "sub01.pt"

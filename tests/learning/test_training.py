@@ -1,5 +1,8 @@
 """One fold: it learns, it is reproducible, and it cannot see what it is tested on."""
 
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -11,9 +14,9 @@ from torch import Tensor, nn
 from pipeline.errors import InputError
 from pipeline.learning import augmentation, training
 from pipeline.learning.objective import Objective, accuracy, cross_entropy
-from pipeline.learning.training import TrainingSettings
-from pipeline.stanet.fold import stanet_objective
-from pipeline.stanet.network import STANet
+from pipeline.learning.training import Phase, TrainingSettings
+from pipeline.networks.stanet import Settings
+from pipeline.networks.stanet.network import STANet, objective
 from pipeline.storage import resume
 from tests import pretend_gpu
 
@@ -22,7 +25,6 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(autouse=True)
 def arithmetic():
-    training.fix_arithmetic(1)  # threads: tests run side by side
     yield
     torch.use_deterministic_algorithms(False)
 
@@ -50,19 +52,18 @@ def clips(count, seed=0):
     return torch.from_numpy(flow).half(), torch.from_numpy(labels)
 
 
-def train(flow, labels, held_out, *, lambda_=1e-8, seed=1, device=CPU, parts=None, progress=iter, **changes):
+def train(flow, labels, held_out, *, lambda_=1e-8, seed=1, device=CPU, parts=None, on_epoch=None, **changes):
     return training.train_fold(
-        STANet(2, seed=seed),
-        stanet_objective(lambda_),
+        [Phase("", STANet(2, seed=seed), objective(Settings(lambda_=lambda_)), settings(**changes))],
         torch.cat([flow, held_out]),
         torch.arange(len(flow)),
         labels,
         torch.arange(len(held_out)) + len(flow),
-        settings=settings(**changes),
         seed=seed,
         device=device,
+        threads=1,  # tests run side by side
         parts=parts,
-        progress=progress,
+        on_epoch=on_epoch,
     )
 
 
@@ -153,15 +154,15 @@ class Interrupted(Exception):
 
 
 def interrupt_after(epochs):
-    """Progress display that ends the training as a signal would."""
+    """What ends a training after so many epochs of this run, as a signal would."""
+    seen = []
 
-    def progress(left):
-        for number, epoch in enumerate(left):
-            if number == epochs:
-                raise Interrupted
-            yield epoch
+    def on_epoch(epoch):
+        seen.append(epoch.number)
+        if len(seen) == epochs:
+            raise Interrupted
 
-    return progress
+    return on_epoch
 
 
 def parts_of(folder):
@@ -170,25 +171,25 @@ def parts_of(folder):
 
 @pytest.mark.parametrize(
     "change",
-    [{"every_view": True, "views": augmentation.views((1.0,), False)[:3]}, {"every_view": False}, {"bfloat16": True}],
+    [{"every_view": True, "views": augmentation.views((1.0,), False)[:3]}, {"every_view": False}, {"precision": "bf16"}],
 )
 def test_a_resumed_training_ends_with_the_bytes_of_an_uninterrupted_one(tmp_path, change):
     data = clips(6), clips(3, seed=1)[0]
     whole = train(*data[0], data[1], epochs=5, **change)
-    for epochs in (2, 1, 0):
+    for epochs in (2, 1):
         with pytest.raises(Interrupted):
-            train(*data[0], data[1], epochs=5, parts=parts_of(tmp_path), progress=interrupt_after(epochs), **change)
+            train(*data[0], data[1], epochs=5, parts=parts_of(tmp_path), on_epoch=interrupt_after(epochs), **change)
     assert parts_of(tmp_path).finished == {3}
-    begun = []
+    trained = []
     rest = train(
         *data[0],
         data[1],
         epochs=5,
         parts=parts_of(tmp_path),
-        progress=lambda left: (begun.append(epoch) or epoch for epoch in left),
+        on_epoch=lambda epoch: trained.append(epoch.number),
         **change,
     )
-    assert begun == [4, 5]
+    assert trained == [4, 5]
     assert rest.probabilities.tobytes() == whole.probabilities.tobytes()
     assert rest.curve.equals(whole.curve)
     assert all(torch.equal(rest.state[name], whole.state[name]) for name in whole.state)
@@ -197,7 +198,7 @@ def test_a_resumed_training_ends_with_the_bytes_of_an_uninterrupted_one(tmp_path
 def test_a_training_that_was_interrupted_after_its_last_epoch_only_predicts(tmp_path):
     data = clips(6), clips(3, seed=1)[0]
     whole = train(*data[0], data[1], parts=parts_of(tmp_path))
-    again = train(*data[0], data[1], parts=parts_of(tmp_path), progress=interrupt_after(0))
+    again = train(*data[0], data[1], parts=parts_of(tmp_path), on_epoch=interrupt_after(1))
     assert again.probabilities.tobytes() == whole.probabilities.tobytes() and again.curve.equals(whole.curve)
 
 
@@ -205,7 +206,7 @@ def test_a_damaged_state_is_never_used(tmp_path):
     data = clips(6), clips(3, seed=1)[0]
     whole = train(*data[0], data[1], epochs=3)
     with pytest.raises(Interrupted):
-        train(*data[0], data[1], epochs=3, parts=parts_of(tmp_path), progress=interrupt_after(2))
+        train(*data[0], data[1], epochs=3, parts=parts_of(tmp_path), on_epoch=interrupt_after(2))
     [file] = (tmp_path / "key").iterdir()
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
@@ -230,7 +231,7 @@ def test_a_training_that_diverges_in_its_last_step_gives_no_result():
 
 def test_bfloat16_is_another_arithmetic_with_nearly_the_same_result():
     data = clips(8), clips(4, seed=1)[0]
-    full, half = (train(*data[0], data[1], bfloat16=half) for half in (False, True))
+    full, half = (train(*data[0], data[1], precision=precision) for precision in ("float32", "bf16"))
     assert all(value.dtype != torch.bfloat16 for value in half.state.values())
     assert full.probabilities.tobytes() != half.probabilities.tobytes()
     np.testing.assert_allclose(half.probabilities, full.probabilities, atol=0.1)
@@ -257,14 +258,14 @@ def test_on_a_gpu_an_interrupted_fold_goes_on(gpu, tmp_path):
     data = clips(6), clips(3, seed=1)[0]
     whole = train(*data[0], data[1], epochs=3, device=gpu)
     with pytest.raises(Interrupted):
-        train(*data[0], data[1], epochs=3, device=gpu, parts=parts_of(tmp_path), progress=interrupt_after(2))
+        train(*data[0], data[1], epochs=3, device=gpu, parts=parts_of(tmp_path), on_epoch=interrupt_after(2))
     again = train(*data[0], data[1], epochs=3, device=gpu, parts=parts_of(tmp_path))
     assert again.probabilities.tobytes() == whole.probabilities.tobytes()
     assert all(torch.equal(again.state[name], whole.state[name]) for name in whole.state)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("changes", [{}, {"bfloat16": True}, {"batch_size": 4}], ids=str)
+@pytest.mark.parametrize("changes", [{}, {"precision": "bf16"}, {"batch_size": 4}], ids=str)
 def test_reruns_on_a_gpu_give_the_same_bytes(tmp_path, changes):
     """And so does a training that was interrupted; batches of two sizes make two recordings of a step."""
     data, cuda = (*clips(6), clips(3)[0]), torch.device("cuda")
@@ -277,7 +278,7 @@ def test_reruns_on_a_gpu_give_the_same_bytes(tmp_path, changes):
             device=cuda,
             **changes,
             parts=parts_of(tmp_path),
-            progress=interrupt_after(2),
+            on_epoch=interrupt_after(2),
         )
     again = train(*data, epochs=4, every_view=True, device=cuda, **changes, parts=parts_of(tmp_path))
     for other in (two, again):
@@ -314,9 +315,8 @@ class MotionEnergy(nn.Module):
         return MotionOutput(self.linear(100 * halves), self.linear.weight.square().sum().expand(len(flow)))
 
 
-def train_motion_energy(parts=None, progress=iter, **changes):
-    flow, labels = clips(16)
-    objective = Objective(
+def energy_objective():
+    return Objective(
         loss=lambda output, classes: cross_entropy(output, classes) + 0.01 * output.energy.mean(),
         measures={
             "accuracy": accuracy,
@@ -324,18 +324,21 @@ def train_motion_energy(parts=None, progress=iter, **changes):
             "energy": lambda output, classes: output.energy.mean(),
         },
     )
+
+
+def train_motion_energy(parts=None, on_epoch=None, **changes):
+    flow, labels = clips(16)
     return training.train_fold(
-        MotionEnergy(),
-        objective,
+        [Phase("", MotionEnergy(), energy_objective(), settings(**{"epochs": 10, "lr": 0.05, "batch_size": 7} | changes))],
         torch.cat([flow, clips(8, seed=1)[0]]),
         torch.arange(16),
         labels,
         torch.arange(16, 24),
-        settings=settings(**{"epochs": 10, "lr": 0.05, "batch_size": 7} | changes),
         seed=1,
         device=CPU,
+        threads=1,
         parts=parts,
-        progress=progress,
+        on_epoch=on_epoch,
     )
 
 
@@ -353,6 +356,129 @@ def test_the_same_loop_trains_any_network_for_any_objective(tmp_path):
     assert resumed.curve.equals(fold.curve) and resumed.probabilities.tobytes() == fold.probabilities.tobytes()
 
 
+class Halves(nn.Module):
+    """What a second phase may learn on: the mean vertical motion of both halves, as its predecessor has scaled it."""
+
+    def __init__(self, before: MotionEnergy):
+        super().__init__()
+        self.before = before.requires_grad_(False)
+        self.linear = nn.Linear(2, 2)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, flow):
+        output = self.before(flow)
+        return MotionOutput(self.linear(output.logits), output.energy)
+
+
+def two_phases(begun=None):
+    """Two trainings, of 3 and 2 epochs; the second one is made of the trained network of the first one."""
+    first = MotionEnergy()
+    yield Phase("first", first, energy_objective(), settings(epochs=3, lr=0.05, batch_size=7))
+    if begun is not None:
+        begun.append(first.linear.weight.clone())
+    second = Objective(loss=cross_entropy, measures={"accuracy": accuracy})
+    yield Phase("second", Halves(first), second, settings(epochs=2, lr=0.05, batch_size=7))
+
+
+def train_phases(phases, parts=None, on_epoch=None):
+    flow, labels = clips(16)
+    return training.train_fold(
+        phases,
+        torch.cat([flow, clips(8, seed=1)[0]]),
+        torch.arange(16),
+        labels,
+        torch.arange(16, 24),
+        seed=1,
+        device=CPU,
+        threads=1,
+        parts=parts,
+        on_epoch=on_epoch,
+    )
+
+
+def test_phases_are_trained_one_after_the_other_and_the_last_one_predicts():
+    begun, seen = [], []
+    fold = train_phases(two_phases(begun), on_epoch=seen.append)
+    assert begun[0].abs().max() > 0.1  # trained when the second phase is made
+    assert torch.equal(fold.state["before.linear.weight"], begun[0])  # which leaves it as it is
+    assert [(epoch.phase, epoch.number) for epoch in seen] == [
+        *(("first", number) for number in (1, 2, 3)),
+        *(("second", number) for number in (4, 5)),
+    ]
+    curve = fold.curve
+    assert list(curve.columns) == ["network", "epoch", "loss", "accuracy", "cross_entropy", "energy"]
+    assert curve["network"].tolist() == ["first"] * 3 + ["second"] * 2
+    assert curve["epoch"].tolist() == [1, 2, 3, 1, 2]
+    assert curve["energy"].isna().tolist() == [False] * 3 + [True] * 2
+    assert fold.probabilities.tobytes() == seen[-1].predict().tobytes()
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3, 4, 5])
+def test_a_training_interrupted_in_either_phase_ends_with_equal_bytes(tmp_path, epoch):
+    """Also between the phases, and after the last epoch."""
+    whole, trained = train_phases(two_phases()), []
+    with pytest.raises(Interrupted):
+        train_phases(two_phases(), parts_of(tmp_path), interrupt_after(epoch))
+    assert parts_of(tmp_path).finished == {min(epoch, 3), epoch}  # the last state of the first phase stays
+    rest = train_phases(two_phases(), parts_of(tmp_path), lambda epoch: trained.append(epoch.number))
+    assert trained == list(range(epoch + 1, 6))
+    assert rest.probabilities.tobytes() == whole.probabilities.tobytes() and rest.curve.equals(whole.curve)
+    assert all(torch.equal(rest.state[name], whole.state[name]) for name in whole.state)
+
+
+def test_every_epoch_is_reported_with_its_measures_and_its_network():
+    seen, weights = [], []
+
+    def on_epoch(epoch):
+        seen.append(epoch)
+        weights.append(epoch.network.linear.weight.clone())
+
+    fold = train_motion_energy(on_epoch=on_epoch, epochs=3)
+    assert [(epoch.phase, epoch.number) for epoch in seen] == [("", 1), ("", 2), ("", 3)]
+    rows = fold.curve.drop(columns="epoch").to_dict("records")
+    assert [epoch.measures for epoch in seen] == rows
+    assert not torch.equal(weights[0], weights[2]) and torch.equal(weights[2], fold.state["linear.weight"])
+
+
+def test_a_prediction_after_an_epoch_changes_nothing_and_the_last_one_counts():
+    """The network with batch normalisation would remember test clips that it is shown in the mode for training."""
+    data, seen = (*clips(6), clips(3, seed=1)[0]), []
+    quiet = train(*data, epochs=3)
+    fold = train(*data, epochs=3, on_epoch=lambda epoch: seen.append(epoch.predict()))
+    assert len(seen) == 3 and seen[0].tobytes() != seen[2].tobytes()
+    assert seen[2].tobytes() == fold.probabilities.tobytes() == quiet.probabilities.tobytes()
+    assert all(torch.equal(fold.state[name], quiet.state[name]) for name in quiet.state)
+
+
+def test_without_views_an_input_tensor_is_shown_as_it_is_and_without_shuffle_in_its_order(monkeypatch):
+    class Watching(MotionEnergy):
+        def forward(self, flow):
+            shown.append(flow)
+            return super().forward(flow)
+
+    shown, (flow, labels) = [], clips(5)
+    plain = TrainingSettings(epochs=1, lr=1e-3, batch_size=2, shuffle=False)
+    phase = Phase("", Watching(), energy_objective(), plain)
+    training.fit(phase, flow, torch.arange(5), labels, seed=0, device=CPU)
+    assert torch.equal(torch.cat(shown), flow.float()) and [len(batch) for batch in shown] == [2, 2, 1]
+
+
+def test_momentum_is_that_of_stochastic_gradient_descent():
+    """The same steps, taken by PyTorch's own loop."""
+    flow, labels = clips(6)
+    plain = TrainingSettings(epochs=3, lr=0.1, batch_size=6, weight_decay=0.01, momentum=0.9, shuffle=False)
+    phase = Phase("", MotionEnergy(), energy_objective(), plain)
+    training.fit(phase, flow, torch.arange(6), labels, seed=0, device=CPU)
+    expected = MotionEnergy()
+    optimiser = torch.optim.SGD(expected.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01)
+    for _ in range(3):
+        optimiser.zero_grad()
+        energy_objective().loss(expected(flow.float()), labels).backward()
+        optimiser.step()
+    torch.testing.assert_close(phase.network.linear.weight, expected.linear.weight)
+
+
 class Pooled(nn.Module):
     """Little to compile, but sums whose order depends on whether the compiler knows the size of the batch."""
 
@@ -367,20 +493,26 @@ class Pooled(nn.Module):
         return MotionOutput(self.linear(maps.mean(dim=(1, 3, 4))), flow.new_zeros(len(flow)))
 
 
-def train_pooled(parts=None, progress=iter, **changes):
+def train_pooled(parts=None, on_epoch=None, **changes):
     flow, labels = clips(19)
     return training.train_fold(
-        Pooled(),
-        Objective(loss=cross_entropy, measures={"accuracy": accuracy}),
+        [
+            Phase(
+                "",
+                Pooled(),
+                Objective(loss=cross_entropy, measures={"accuracy": accuracy}),
+                settings(batch_size=8, **changes),  # batches of 8, 8 and 3 clips
+            )
+        ],
         torch.cat([flow, clips(3, seed=1)[0]]),
         torch.arange(19),
         labels,
         torch.arange(19, 22),
-        settings=settings(batch_size=8, **changes),  # batches of 8, 8 and 3 clips
         seed=1,
         device=CPU,
+        threads=1,
         parts=parts,
-        progress=progress,
+        on_epoch=on_epoch,
     )
 
 
@@ -404,3 +536,77 @@ def test_a_compiled_stanet_predicts_what_a_plain_one_does():
     one_size = {"epochs": 1, "batch_size": 6}  # each size of batch is compiled by itself
     compiled, plain = (train(*data, compile=compile_first, **one_size) for compile_first in (True, False))
     np.testing.assert_allclose(compiled.probabilities, plain.probabilities, atol=1e-3)
+
+
+TRAIN_TWICE = """
+import sys
+from pathlib import Path
+import stages.train
+from pipeline.learning import training
+from tests.learning import test_training as tests
+
+training.fix_arithmetic(1)
+data = *tests.clips(6), tests.clips(3, seed=1)[0]
+try:
+    tests.train(*data, parts=tests.parts_of(Path(sys.argv[1])), progress=tests.interrupt_after(1))
+except tests.Interrupted:
+    tests.train(*data, parts=tests.parts_of(Path(sys.argv[1])))
+print("torch._dynamo" in sys.modules)
+if sys.argv[2:]:
+    tests.train_pooled(compile=True)
+    print("torch._dynamo" in sys.modules)
+"""
+
+
+def compiler_loaded(tmp_path, *arguments):
+    """What a new interpreter says of PyTorch's compiler after a training that was interrupted and resumed."""
+    command = [sys.executable, "-c", TRAIN_TWICE, str(tmp_path), *arguments]
+    run = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.split()
+
+
+def test_a_training_does_not_load_the_compiler(tmp_path):
+    assert compiler_loaded(tmp_path) == ["False"]
+
+
+@pytest.mark.whole_run
+def test_a_training_that_compiles_loads_the_compiler(tmp_path):
+    assert compiler_loaded(tmp_path, "compile") == ["False", "True"]
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+@pytest.mark.filterwarnings("ignore")  # loading the compiler makes warnings
+def test_the_compiler_computes_as_deterministically_as_the_rest(monkeypatch, deterministic):
+    from torch._inductor import config
+
+    monkeypatch.setattr(torch, "compile", lambda network, **_: network)  # which takes seconds to begin
+    monkeypatch.setattr(config, "deterministic", not deterministic)
+    training.fix_arithmetic(1, deterministic=deterministic)
+    training._compiled(nn.Linear(1, 1))
+    assert config.deterministic == torch.are_deterministic_algorithms_enabled() == deterministic
+
+
+@pytest.mark.parametrize(("kind", "values"), [(torch.optim.Adam, 3), (torch.optim.SGD, 1)])
+def test_the_optimiser_takes_the_steps_of_pytorchs_own(kind, values):
+    momentum = {"momentum": 0.9} if kind is torch.optim.SGD else {}
+
+    def trained(kind):
+        layer = nn.Linear(3, 2)
+        with torch.no_grad():
+            layer.weight.copy_(torch.arange(6.0).reshape(2, 3))
+            layer.bias.zero_()
+        optimiser = kind(layer.parameters(), lr=0.1, weight_decay=0.01, fused=True, **momentum)
+        for _ in range(3):
+            optimiser.zero_grad()
+            layer(torch.ones(1, 3)).square().sum().backward()
+            optimiser.step()
+        again = kind(layer.parameters(), lr=0.5, fused=True, **momentum)
+        again.load_state_dict(optimiser.state_dict())
+        layer(torch.ones(1, 3)).square().sum().backward()
+        again.step()
+        return [*layer.parameters(), *(value for state in again.state.values() for value in state.values())]
+
+    ours, theirs = trained(training._unguarded(kind)), trained(kind)
+    assert len(ours) == 2 + 2 * values
+    assert all(torch.equal(mine, other) for mine, other in zip(ours, theirs, strict=True))

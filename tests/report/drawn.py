@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.text import Text
 
-from pipeline.stanet.introspection import Attention, Grid
+from pipeline.networks.stanet.introspection import Attention, Grid
 
 GRID = Grid(size=40, crop=32, first=3.0, step=8)
 RNG = np.random.default_rng(0)

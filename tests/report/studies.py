@@ -14,7 +14,7 @@ from pipeline.evaluation.comparison import Method
 from pipeline.params import Params, load_params
 from pipeline.report.provenance import Provenance
 from pipeline.report.study import Study
-from pipeline.stanet.introspection import Attention, Grid
+from pipeline.networks.stanet.introspection import Attention, Grid
 from pipeline.storage import tables
 from pipeline.synthetic.truth import Truth
 from tests.tiny import merge
@@ -26,14 +26,20 @@ CURVE = pd.DataFrame(
     {"epoch": [1, 2], "loss": [1.0, 0.5], "cross_entropy": [1.0, 0.5], "mask_l1": [9.0, 8.0], "accuracy": [0.3, 0.6]}
 )
 
+NO_CHOICE = pd.DataFrame(columns=["lambda", "epochs", "score", "chosen"])
+
 
 def params(dataset="synthetic", database=None, **changes):
-    """The committed parameters for a database, with other values, section by section; `database` is for its own."""
+    """The committed parameters for a dataset of one database, with other values, section by section.
+
+    `database` is for the database's own section.
+    """
     adapter = TypeAdapter(Params)
     document = adapter.dump_python(load_params(ROOT / "params.yaml"), mode="json", by_alias=True)
     section = document["databases"].pop("synthetic")
-    raw = section["raw"] if dataset == "synthetic" else f"/recordings/{dataset}"
-    document |= {"dataset": dataset, "databases": {dataset: section | {"raw": raw} | (database or {})}}
+    name = dataset.split("-")[0]  # of synthetic-2-fold: synthetic
+    raw = section["raw"] if name == "synthetic" else f"/recordings/{name}"
+    document |= {"dataset": dataset, "databases": {name: section | {"raw": raw} | (database or {})}}
     merge(document, changes)
     return adapter.validate_json(json.dumps(document))
 
@@ -116,6 +122,7 @@ def study(clips=24, subjects=4, *, table=None, held_out="all", dataset="syntheti
         per_part=metrics.per_part(predicted, predicted["clip"].map(lambda _: dataset), CLASSES),
         deviations=(),
         curves=dict.fromkeys(folds, CURVE),
+        choices=NO_CHOICE.assign(fold=""),
         table1=table1(predicted),
         others={"sparse_mdmo": others(predicted)["sparse_mdmo"]},
         attention={clip: attention(rng, size) for clip in predicted["clip"]},

@@ -8,18 +8,20 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.evaluation import protocols
 from pipeline.learning.checkpoint import Checkpoint
 from pipeline.report.figures import mean_face
 from pipeline.report.sources import Sources, look, open_study
-from pipeline.stanet import introspection
-from pipeline.stanet.network import STANet
+from pipeline.networks.stanet import introspection
+from pipeline.networks.stanet.network import STANet
 from pipeline.storage import clip_store
 from pipeline.storage.digests import sha256
 from pipeline.storage.parts import file_of
 from tests.manifests import part_of
-from tests.report.studies import CLASSES, CURVE, params, predictions, study
+from tests.report.studies import CLASSES, CURVE, NO_CHOICE, params, predictions, study
 
 CROP, SIZE, FRAMES = 32, 40, 3
+PER_FOLD = ("networks", "curves", "choices")
 CLIPS = predictions(8, 2)
 NAMES = list(CLIPS["clip"])
 FRAME = np.arange(len(NAMES))[:, None, None, None, None] * np.ones((1, FRAMES + 1, SIZE, SIZE, 3))
@@ -52,6 +54,8 @@ def sources(tmp_path, monkeypatch):
     made.table1.to_csv(tmp_path / "table1.csv", index=False)
     made.others["sparse_mdmo"].to_csv(tmp_path / "sparse_mdmo.csv", index=False)
     CURVE.to_csv(tmp_path / "curve.csv", index=False)
+    NO_CHOICE.to_csv(tmp_path / "choice.csv", index=False)
+    (tmp_path / "folds.json").write_text(protocols.as_text({"sub01": ["sub01"], "sub02": ["sub02"]}))
     (tmp_path / "classes.json").write_text(json.dumps(CLASSES))
     (tmp_path / "metrics.json").write_text(json.dumps(made.metrics))
     checkpoint = Checkpoint(
@@ -75,6 +79,8 @@ def sources(tmp_path, monkeypatch):
         parts=[part],
         networks={"sub02": Path("sub02.pt")},
         curves={"sub02": Path("curve.csv")},
+        choices={"sub02": Path("choice.csv")},
+        folds=Path("folds.json"),
         predictions=Path("predictions.csv"),
         metrics=Path("metrics.json"),
         per_subject=Path("per_subject.csv"),
@@ -130,3 +136,26 @@ def test_with_some_folds_left_out_the_face_behind_the_maps_is_that_of_all_clips(
     """Faces that may not be shown are replaced by what all clips give, held out or not."""
     _, face = read(sources, dataset="casme2")
     assert face.shape == (SIZE, SIZE, 3)
+
+
+def test_a_fold_may_test_several_subjects(sources):
+    """Its network, whatever the fold is called, is shown the clips of all of them."""
+    table = CLIPS.assign(predicted=CLASSES[0])
+    for file in (sources.predictions, Path("sparse_mdmo.csv")):
+        table.to_csv(file, index=False)
+    sources.folds.write_text(protocols.as_text({"fold1": ["sub01", "sub02"], "fold2": ["sub03"]}))
+    renamed = {name: {"fold1": files["sub02"]} for name, files in vars(sources).items() if name in PER_FOLD}
+    settings = params(
+        dataset="synthetic-2-fold",
+        protocol="k-fold",
+        subjects=["sub01", "sub02", "sub03"],
+        folds=["fold1", "fold2"],
+        held_out=["fold1"],
+        model={"pooling": 1},
+        train={"augmentation": {"crop": CROP}},
+    )
+    with open_study(settings, dataclasses.replace(sources, **renamed)) as made:
+        assert list(made.attention) == NAMES and made.provenance.devices == {"fold1": "cpu"}
+        for clip in NAMES:
+            expected = introspection.attention(NETWORKS["sub02"], torch.tensor(FLOW[NAMES.index(clip)]), CROP)
+            np.testing.assert_array_equal(made.attention[clip].before, expected.before)

@@ -19,6 +19,7 @@ from tests.runs.test_recovery import written
 
 ROOT = Path(__file__).parents[2]
 CLIPS, SPLIT, FOLD = "data/synthetic/clips.csv", "data/synthetic/splits/sub01.csv", "results/synthetic/folds/sub01.csv"
+RECORDINGS, NETWORK_FOLD = "data/synthetic/recordings.csv", "results/synthetic/cnn_lstm/folds/sub01.csv"
 
 
 def cached(content: bytes) -> Path:
@@ -37,6 +38,7 @@ def checkout(tmp_path, monkeypatch):
     for name in ("params.yaml", "dvc.yaml"):
         Path(name).write_text((ROOT / name).read_text())
     contents = {CLIPS: b"clip,subject\na,sub01\n", SPLIT: b"clip\na\n", FOLD: b"clip,p_a\na,0.25\n"}
+    contents |= {RECORDINGS: b"clip,apex\na,3\n", NETWORK_FOLD: b"clip,p_a\na,0.75\n"}
     for name, content in contents.items():
         cached(content).parent.mkdir(parents=True, exist_ok=True)
         cached(content).write_bytes(content)
@@ -53,6 +55,8 @@ def checkout(tmp_path, monkeypatch):
             "outs": [out(CLIPS, md5[CLIPS], 21), out("data/synthetic/splits", f"{folder}.dir", 7)],
         },
         "train@synthetic-sub01": {"cmd": "train", "outs": [out(FOLD, md5[FOLD], 16)]},
+        "index@synthetic": {"cmd": "index", "outs": [out(RECORDINGS, md5[RECORDINGS], 14)]},
+        "train_network@synthetic-cnn_lstm-sub01": {"cmd": "train", "outs": [out(NETWORK_FOLD, md5[NETWORK_FOLD], 16)]},
     }
     Path("dvc.lock").write_text(written(stages))
     return contents
@@ -74,9 +78,9 @@ def verify(*options: str) -> tuple[int, str]:
 
 
 def test_all_is_well(checkout):
-    integrity.check_inputs("aggregate", {})
+    integrity.check_inputs("aggregate", ["stanet"])
     code, said = verify()
-    assert code == 0 and "4 objects in DVC's cache, 0 MB read\nNone is damaged" in said
+    assert code == 0 and "6 objects in DVC's cache, 0 MB read\nNone is damaged" in said
 
 
 @pytest.mark.parametrize(("file", "stage"), [(CLIPS, "task"), (FOLD, "train"), (SPLIT, "task")])
@@ -121,42 +125,56 @@ def test_the_list_of_a_folder_is_checked_as_well(checkout):
 def test_another_place_of_the_cache_is_found(checkout):
     Path(".dvc/cache").rename("elsewhere")
     Path(".dvc/config.local").write_text("[cache]\n    dir = ../elsewhere\n")
-    assert "4 objects" in verify()[1]
+    assert "6 objects" in verify()[1]
 
 
 @pytest.mark.parametrize(
-    ("stage", "arguments", "file"),
-    [("aggregate", {}, FOLD), ("aggregate", {}, CLIPS), ("report", {}, CLIPS), ("train", {"subject": "sub01"}, SPLIT)],
+    ("script", "arguments", "file"),
+    [
+        ("aggregate", ["stanet"], FOLD),
+        ("aggregate", ["stanet"], CLIPS),
+        ("aggregate", ["cnn_lstm"], CLIPS),
+        ("aggregate", ["cnn_lstm"], NETWORK_FOLD),
+        ("report", [], CLIPS),
+        ("train", ["stanet", "sub01"], SPLIT),
+        ("train", ["cnn_lstm", "sub01"], SPLIT),
+        ("inputs", ["synthetic", "synthetic", "cnn_lstm"], RECORDINGS),
+        ("gather", ["synthetic"], RECORDINGS),
+    ],
 )
-def test_a_damaged_input_is_named_before_the_stage_starts(checkout, stage, arguments, file):
+def test_a_damaged_input_is_named_before_the_stage_starts(checkout, script, arguments, file):
     flip(file)
     with pytest.raises(InputError, match=f"found another in:\n  {file}\n.*python -m pipeline verify"):
-        integrity.check_inputs(stage, arguments)
+        integrity.check_inputs(script, arguments)
 
 
 def test_what_a_stage_does_not_read_does_not_stop_it(checkout):
     flip(FOLD)
-    integrity.check_inputs("train", {"subject": "sub01"})
+    integrity.check_inputs("train", ["stanet", "sub01"])
+    integrity.check_inputs("aggregate", ["cnn_lstm"])
     flip(SPLIT)
-    integrity.check_inputs("train", {"subject": "sub02"})
+    integrity.check_inputs("train", ["stanet", "sub02"])
+    flip(RECORDINGS)
+    integrity.check_inputs("inputs", ["synthetic", "synthetic", "fdm"], "comparator_inputs")
 
 
 def a_stage(function, name="aggregate"):
     """A function as the command of a stage."""
     namespace = {"__spec__": types.SimpleNamespace(name=f"stages.{name}")}
-    return stage(types.FunctionType(function.__code__, globals() | namespace, function.__name__))
+    with_a_name = types.FunctionType(function.__code__, globals() | namespace, function.__name__)
+    return stage(click.argument("network")(with_a_name))
 
 
 def started(command: click.Command, environment: dict) -> str:
-    result = CliRunner(env=environment).invoke(command, catch_exceptions=False)
+    result = CliRunner(env=environment).invoke(command, ["stanet"], catch_exceptions=False)
     return f"{result.exit_code} {result.output}"
 
 
-def works() -> None:
+def works(network: str) -> None:
     click.echo("it ran")
 
 
-def fails() -> None:
+def fails(network: str) -> None:
     raise KeyError("p_a")
 
 

@@ -15,17 +15,18 @@ import pandas as pd
 import pytest
 import torch
 
-from pipeline import paths, waiting
+from pipeline import paths, trainings, waiting
 from pipeline.errors import InputError
-from pipeline.evaluation import loso
+from pipeline.evaluation import protocols
+from pipeline.learning import fold, inputs
 from pipeline.params import parse_params
 from pipeline.runs import queue, worker
 from pipeline.runs.queue import Job, Shared
-from pipeline.stanet import fold
-from pipeline.storage import clip_store, parts
+from pipeline.storage import clip_store, sources
 from pipeline.storage.digests import sha256
+from pipeline.storage.parts import File
+from pipeline.storage.sources import Source
 from tests.forked import Program
-from tests.manifests import part_of
 from tests.tiny import shrink
 
 pytestmark = pytest.mark.whole_run  # clusters take minutes to start and stop
@@ -37,38 +38,62 @@ PATIENCE = 120  # seconds in which a process must have done what it is asked for
 
 
 class Study:
-    """Random flow of nine clips, and its folds."""
+    """Random flow and frames of nine clips, and their folds for two networks."""
 
     def __init__(self, folder: Path) -> None:
         rows = [(f"{subject}/{n}", subject, CLASSES[n % 2]) for subject in SUBJECTS for n in range(3)]
         table = pd.DataFrame(rows, columns=["clip", "subject", "label"])
-        self.flow = folder / "flow.h5"
-        fields = np.random.default_rng(0).normal(size=(len(table), 3, 2, 64, 64)).astype(np.float16)
+        self.folder, self.flow = folder, folder / "flow.h5"
+        rng = np.random.default_rng(0)
+        fields = rng.normal(size=(len(table), 3, 2, 64, 64)).astype(np.float16)
         clip_store.write_stack(self.flow, "flow", list(table["clip"]), fields)
+        frames = rng.integers(0, 255, (len(table), 4, 64, 64, 3)).astype(np.uint8)
+        clip_store.write_stack(folder / "frames.h5", "frames", list(table["clip"]), list(frames))
+        recordings = table.assign(onset=1, apex=[3, 5, ""] * len(SUBJECTS), offset=9, frames="a")
+        recordings.to_csv(folder / "recordings.csv", index=False)
         shutil.copy(ROOT / "params.yaml", folder)
         changes = {"subjects": SUBJECTS, "resize": {"size": 64}, "model": {"pooling": 1}, "runtime": {"device": "cpu"}}
+        cnn_lstm = {"features": 4, "hidden": 4, "crop": 56, "epochs": 2}
+        changes |= {"networks": {"names": ["cnn_lstm"], "cnn_lstm": cnn_lstm}}
         shrink(folder / "params.yaml", changes | {"train": {"epochs": 3, "threads": 1, "augmentation": {"crop": 56}}})
         self.params = (folder / "params.yaml").read_text()
-        self.splits = {subject: loso.split(table, subject).to_csv(index=False) for subject in SUBJECTS}
+        self.splits = {subject: protocols.split(table, [subject]).to_csv(index=False) for subject in SUBJECTS}
 
-    def jobs(self, epochs=3, subjects=SUBJECTS):
+    def sources(self, network):
+        """What a network reads."""
+
+        def file(name):
+            return File(name, sha256(self.folder / name))
+
+        if network == "stanet":
+            return [Source("table", "", file("flow.h5"), None)]
+        return [Source("table", "", file("frames.h5"), file("recordings.csv"))]
+
+    def jobs(self, epochs=3, subjects=SUBJECTS, network="stanet"):
         text = self.params.replace("epochs: 3 ", f"epochs: {epochs} ")
-        return [Job(subject, subject, text, '["negative", "positive"]', self.splits[subject]) for subject in subjects]
+        files = sources.as_text(self.sources(network))
+        return [
+            Job(subject, network, subject, text, '["negative", "positive"]', self.splits[subject], files)
+            for subject in subjects
+        ]
 
     def shared(self, root=None):
-        modules = [
-            f"pipeline/{name}.py" for name in ("stanet/fold", "learning/training", "stanet/network", "runs/worker")
-        ]
-        manifest = parts.as_text(part_of(Path("flow.h5"), self.flow.parent))
-        return Shared(root or self.flow.parent, (manifest,), worker.environment(modules))
+        names = "learning/fold", "learning/training", "networks/stanet/network", "runs/worker"
+        return Shared(root or self.folder, worker.environment(f"pipeline/{name}.py" for name in names))
 
     def alone(self, job):
         """Its files, trained in this process."""
         split = pd.DataFrame([line.split(",") for line in job.split.splitlines()])
         split = split[1:].set_axis(split.iloc[0], axis=1)
-        params = parse_params(job.params, paths.PARAMS)
-        flow = fold.read_flow([part_of(self.flow)], list(split["clip"]))
-        return tuple(fold.run(params, job.subject, CLASSES, split, flow, torch.device("cpu")))
+        made = trainings.training(parse_params(job.params, paths.PARAMS), job.network, job.fold, CLASSES, split)
+        read = inputs.read(
+            made.network,
+            made.settings,
+            self.sources(job.network),
+            list(split["clip"]),
+            lambda file: self.folder / file.path,
+        )
+        return tuple(fold.run(*made, read, torch.device("cpu")))
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +210,22 @@ def test_a_fold_has_the_same_bytes_wherever_and_after_whatever_it_is_trained(clu
     assert found == {job.name: study.alone(job) for job in jobs}
 
 
+def test_another_network_has_its_folds_trained_beside_those_of_stanet(cluster, study):
+    """From files of its own, which a worker that cannot read them is sent, and with the epochs of both its phases."""
+    for name in "ab":
+        cluster.worker(name)()
+    one, other = study.jobs(subjects=["s1"])[0], study.jobs(subjects=["s2"], network="cnn_lstm")[0]
+    watch = Watch()
+    with cluster.client() as client:
+        client.wait_for_workers(2, timeout=PATIENCE)
+        found = collect(client, [one, other], study.shared(), watch)
+        elsewhere = study.shared(ElsewhereNothing(study.folder))
+        again = study.jobs(subjects=["s3"], network="cnn_lstm")[0]
+        found |= collect(client, [again], elsewhere)
+    assert found == {job.name: study.alone(job) for job in (one, other, again)}
+    assert [epoch for name, epoch in watch.epochs if name == "s2"] == [1, 2, 3, 4]
+
+
 class ElsewhereNothing(type(Path())):
     """A folder that is not there on another machine."""
 
@@ -203,7 +244,7 @@ def test_flow_that_workers_cannot_read_is_sent_to_each_and_removed_again(cluster
         client.wait_for_workers(2, timeout=PATIENCE)
         jobs = study.jobs()
         found = {}
-        for job, files in queue.results(client, jobs, study.shared(ElsewhereNothing(study.flow.parent)), Watch()):
+        for job, files in queue.results(client, jobs, study.shared(ElsewhereNothing(study.folder)), Watch()):
             found[job.name] = files
             held |= {path.relative_to(cluster.folder).parts[0] for path in cluster.folder.rglob("*.h5")}
         until(lambda: not list(cluster.folder.rglob("*.h5")))
@@ -213,7 +254,7 @@ def test_flow_that_workers_cannot_read_is_sent_to_each_and_removed_again(cluster
 
 def test_flow_that_cannot_be_sent_is_one_clear_error(cluster, study, tmp_path):
     cluster.worker("a")()
-    shared = study.shared(ElsewhereNothing(study.flow.parent))
+    shared = study.shared(ElsewhereNothing(study.folder))
     with cluster.client() as client:
         client.wait_for_workers(1, timeout=PATIENCE)
         (tmp_path / "flow.h5").write_bytes(b"another flow")
@@ -221,7 +262,7 @@ def test_flow_that_cannot_be_sent_is_one_clear_error(cluster, study, tmp_path):
             collect(client, study.jobs(), shared._replace(root=ElsewhereNothing(tmp_path)))
         [folder] = client.run(lambda dask_worker: dask_worker.local_directory).values()
         (Path(folder) / f"{sha256(study.flow)}.h5").symlink_to("/dev/full")
-        with pytest.raises(InputError, match=r"cannot keep the flow that was sent to it.*No space left"):
+        with pytest.raises(InputError, match=r"cannot keep flow\.h5, which was sent to it.*No space left"):
             collect(client, study.jobs(), shared)
 
 
@@ -230,7 +271,7 @@ def test_flow_that_a_worker_has_lost_is_not_waited_for(cluster, study):
     module = cluster.folder / "a/pipeline/runs/worker.py"
     module.write_text(module.read_text().replace(".write_bytes(self._content)", ".touch()"))
     start()
-    shared = study.shared(ElsewhereNothing(study.flow.parent))
+    shared = study.shared(ElsewhereNothing(study.folder))
     shared.environment.pop("pipeline/runs/worker.py")
     with cluster.client() as client, pytest.raises(InputError, match=r"sent there, in .*/a/local/.*; found none"):
         collect(client, study.jobs(), shared)
@@ -244,17 +285,17 @@ def test_a_fold_that_fails_does_not_stop_the_others(cluster, study):
         found = collect(client, [bad, good], study.shared())
     assert found["s1"] == study.alone(good)
     assert "'positive' is not in list" in str(found["s2"])
-    assert "pipeline/stanet/fold.py" in "".join(traceback.format_exception(found["s2"]))
+    assert "pipeline/learning/fold.py" in "".join(traceback.format_exception(found["s2"]))
 
 
 def test_other_code_is_refused_by_name(cluster, study):
     start = cluster.worker("a")
-    with (cluster.folder / "a/pipeline/stanet/network.py").open("a") as module:
+    with (cluster.folder / "a/pipeline/networks/stanet/network.py").open("a") as module:
         module.write("# changed\n")
     start()
     with (
         cluster.client() as client,
-        pytest.raises(InputError, match=r"/a: pipeline/stanet/network\.py\. Bring them to"),
+        pytest.raises(InputError, match=r"/a: pipeline/networks/stanet/network\.py\. Bring them to"),
     ):
         collect(client, study.jobs(), study.shared())
 
@@ -263,7 +304,7 @@ def test_what_a_worker_has_loaded_counts_and_not_what_its_files_say_now(cluster,
     cluster.worker("a")()
     with cluster.client() as client:
         collect(client, study.jobs(subjects=["s1"]), study.shared())
-        module = cluster.folder / "a/pipeline/stanet/network.py"
+        module = cluster.folder / "a/pipeline/networks/stanet/network.py"
         module.write_text(f"{module.read_text()}# changed\n")
         changed = worker.md5(module)
         shared = study.shared()
@@ -271,7 +312,7 @@ def test_what_a_worker_has_loaded_counts_and_not_what_its_files_say_now(cluster,
             collect(
                 client,
                 study.jobs(),
-                shared._replace(environment=shared.environment | {"pipeline/stanet/network.py": changed}),
+                shared._replace(environment=shared.environment | {"pipeline/networks/stanet/network.py": changed}),
             )
 
 

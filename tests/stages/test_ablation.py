@@ -11,6 +11,7 @@ import pytest
 from statsmodels.stats.contingency_tables import mcnemar
 
 from tests.stages.conftest import copy_of
+from tests.tiny import shrink
 
 pytestmark = pytest.mark.xdist_group("ablation")  # one process makes what the tests share
 
@@ -170,14 +171,14 @@ def test_an_experiment_made_with_something_else_is_never_taken_for_this_one(abla
     workspace = copy_of(ablated[0], tmp_path)
     before = made(workspace)
     workspace.edit("epochs: 2 ", "epochs: 3 ")
-    with (workspace.root / "pipeline/evaluation/loso.py").open("a") as stream:
+    with (workspace.root / "pipeline/evaluation/protocols.py").open("a") as stream:
         stream.write("# changed\n")
     output = workspace.pipeline(*ABLATE, fails=True)
-    assert "synthetic-baseline-seed0: another pipeline/evaluation/loso.py; train.epochs was 2, would be 3" in output
+    assert "synthetic-baseline-seed0: another pipeline/evaluation/protocols.py; train.epochs was 2, would be 3" in output
     assert f"dvc exp remove {' '.join(NAMES)}" in output and "Traceback" not in output
     assert made(workspace) == before
     # On a commit of its own the same names are free, and a setting that trained before need not train again.
-    workspace.run("git", "checkout", "--quiet", "pipeline/evaluation/loso.py")
+    workspace.run("git", "checkout", "--quiet", "pipeline/evaluation/protocols.py")
     workspace.edit("epochs: 3 ", "epochs: 2 ")
     workspace.commit()
     shutil.rmtree(workspace.root / "inspect")
@@ -188,7 +189,7 @@ def test_an_experiment_made_with_something_else_is_never_taken_for_this_one(abla
 
 def test_a_failing_fold_names_its_experiment_and_the_log(workspace):
     workspace.edit(
-        '    """Train for a fixed number of epochs, then',
+        '    """Train each phase for its fixed number of epochs, then',
         '    raise SystemError("out of luck")\n    """Then',
         "pipeline/learning/training.py",
     )
@@ -204,7 +205,7 @@ def test_a_failing_fold_names_its_experiment_and_the_log(workspace):
 
 
 def test_a_failure_before_training_is_named_with_its_log(workspace):
-    workspace.edit("- sub03\n", "- sub07\n")
+    shrink(workspace.root / "params.yaml", {"subjects": ["sub01", "sub02", "sub07"]})
     before = state(workspace)
     output = workspace.pipeline(*ABLATE, fails=True)
     log = "inspect/synthetic/ablation/preparation.log"

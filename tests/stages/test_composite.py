@@ -90,7 +90,7 @@ def test_the_databases_are_computed_once_whichever_study_they_are_in(outputs):
     for name in ("samm", "smic"):
         assert {f"{stage}@{name}" for stage in PER_DATABASE} <= ran(outputs["composite"])
     assert not {f"{stage}@casme2" for stage in PER_DATABASE} & ran(outputs["composite"])
-    manifests = {stage for name in NAMES for stage in (f"gather@{name}", f"gather_features@{name}-fdm")}
+    manifests = {stage for name in NAMES for stage in (f"gather@{name}", f"comparator_inputs@{name}-fdm")}
     assert ran(outputs["back"]) <= {stage for stage in manifests if "casme2" in stage}
     assert ran(outputs["again"]) <= manifests
 
@@ -120,7 +120,7 @@ def test_scores_and_leakage_of_a_composite(own):
     score = own.pipeline("score", "results/composite/predictions.csv", "--against", "data/composite/clips.csv")
     assert "full: " in score
     before = own.outputs()
-    assert "chosen on its test subject" in own.pipeline("leakage")
+    assert "chosen on its test clips" in own.pipeline("leakage")
     after = own.outputs()
     assert after.keys() - before.keys() == {"results/composite/leakage.html", "results/composite/leakage.csv"}
     assert "up to date" in own.dvc("status")

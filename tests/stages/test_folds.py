@@ -134,7 +134,7 @@ def test_whatever_ends_it_finished_folds_are_kept(unfinished, uninterrupted, how
 def test_a_change_in_the_meantime_is_no_excuse_for_a_wrong_entry(unfinished):
     process = at_work(unfinished)
     lock = unfinished.read("dvc.lock")
-    module = unfinished.root / "pipeline/stanet/network.py"
+    module = unfinished.root / "pipeline/networks/stanet/network.py"
     before = module.read_text()
     module.write_text(f"{before}# changed\n")
     output, _ = process.communicate()
@@ -167,9 +167,9 @@ def test_all_variants_are_one_queue_and_their_experiments_train_nothing(workspac
 
 def test_a_fold_that_fails_is_reported_and_does_not_stop_the_others(unfinished):
     unfinished.edit(
-        "    training.fix_arithmetic(",
-        '    if subject == "sub02":\n        raise RuntimeError("broken on purpose")\n    training.fix_arithmetic(',
-        "pipeline/stanet/fold.py",
+        "    memory.keep_freed_memory()\n",
+        '    if fold.name == "sub02":\n        raise RuntimeError("broken on purpose")\n    memory.keep_freed_memory()\n',
+        "pipeline/learning/fold.py",
     )
     output = unfinished.pipeline(*FOLDS, fails=True)
     assert "sub02 failed:\nTraceback" in output and "RuntimeError: broken on purpose" in output

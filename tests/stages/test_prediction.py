@@ -14,7 +14,7 @@ import torch
 from pipeline import prediction
 from pipeline.errors import InputError
 from pipeline.learning import training
-from pipeline.stanet import trained
+from pipeline.networks.stanet import trained
 from tests.stages.conftest import copy_of
 from tests.tiny import TINY
 

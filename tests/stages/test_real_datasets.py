@@ -73,7 +73,7 @@ def hasten(workspace: Workspace) -> None:
 
 def names(dataset: str) -> set[str]:
     subjects = ("s01", "s02") if dataset == "smic" else ("sub01", "sub02")
-    of_method = {f"{stage}@{dataset}-{METHOD}" for stage in ("describe", "gather_features", "classify")}
+    of_method = {f"{stage}@{dataset}-{METHOD}" for stage in ("describe", "comparator_inputs", "classify")}
     trained = {f"train@{dataset}-{subject}" for subject in subjects}
     return {f"{stage}@{dataset}" for stage in STAGES} | of_method | trained
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.storage import clip_store, feature_files
+from pipeline.storage import clip_store, feature_files, parts, sources
 
 FEATURES = np.arange(12, dtype=np.float32).reshape(4, 3)
 
@@ -18,7 +18,7 @@ def manifests(tmp_path, monkeypatch):
         file = tmp_path / f"{database}.h5"
         clip_store.write_stack(file, "features", ["s1/a", "s1/b"], FEATURES[rows])
         found[database] = tmp_path / f"{database}.json"
-        found[database].write_text(feature_files.manifest(file))
+        found[database].write_text(sources.manifest(parts.file_of(file)))
     return found
 
 
@@ -39,12 +39,12 @@ def test_what_is_missing_or_changed_is_named(manifests, tmp_path):
     with pytest.raises(InputError, match=r"smic\.h5: expected the content with SHA-256"):
         feature_files.read({"smic": manifests["smic"]}, ["s1/a"])
     manifests["casme"].write_text("[]")
-    with pytest.raises(InputError, match=r"casme\.json: expected the manifest of a file of features"):
+    with pytest.raises(InputError, match=r"casme\.json: expected the manifest of what a method reads"):
         feature_files.read(manifests, [])
 
 
 def test_features_of_different_shapes_are_refused(manifests, tmp_path):
     clip_store.write_stack(tmp_path / "smic.h5", "features", ["s1/a"], [np.zeros((2, 2), np.float32)])
-    manifests["smic"].write_text(feature_files.manifest(tmp_path / "smic.h5"))
+    manifests["smic"].write_text(sources.manifest(parts.file_of(tmp_path / "smic.h5")))
     with pytest.raises(InputError, match=r"features of one shape .* casme: \(3,\), smic: \(2, 2\)"):
         feature_files.read(manifests, ["casme-s1/a"])

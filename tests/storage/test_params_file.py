@@ -39,7 +39,7 @@ def test_values_change_and_comments_do_not():
     assert [change.key for change in changes] == list(VALUES)
     assert "lr: 1e-05 " in text
     assert "subjects:                     # all" in text
-    assert "\n- '006'\n- sub02\nheld_out" in text
+    assert "\n- '006'\n- sub02\nprotocol" in text
     untouched = set(COMMITTED.read_text().splitlines()) - set(text.splitlines())
     assert all(any(word in line for word in ("- ", *(key.split(".")[-1] for key in VALUES))) for line in untouched)
 

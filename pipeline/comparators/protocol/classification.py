@@ -1,4 +1,4 @@
-"""All folds of a dataset: each subject's clips, predicted from those of all others."""
+"""All folds of a dataset: the clips of the test subjects, predicted from those of all others."""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -12,37 +12,41 @@ import pandas as pd
 from pipeline import comparators
 from pipeline.comparators.protocol import side_by_side
 from pipeline.errors import InputError
-from pipeline.evaluation import loso
+from pipeline.evaluation import protocols
 
 
 @dataclass(frozen=True)
 class Folds:
-    """What all folds of a method have in common: the clips of all subjects."""
+    """What all folds of a method have in common: the clips of all subjects, and who is tested in which fold."""
 
     name: str
     features: np.ndarray
     clips: pd.DataFrame
     class_weight: str
     settings: Mapping[str, Any]
+    subjects: Mapping[str, Sequence[str]]
 
-    def without(self, subject: str) -> pd.DataFrame:
-        """The fold that holds a subject out: columns `clip,subject,label,predicted`; InputError that names it."""
-        held_out = (loso.split(self.clips, subject)["role"] == "test").to_numpy()
-        train, test = self.clips[~held_out], self.clips.loc[held_out, ["clip", "subject", "label"]]
+    def fold(self, name: str) -> pd.DataFrame:
+        """Predict the test clips of a fold: columns `clip,subject,label,predicted`; InputError with the fold's name."""
+        tested = (protocols.split(self.clips, self.subjects[name])["role"] == "test").to_numpy()
+        train, test = self.clips[~tested], self.clips.loc[tested, ["clip", "subject", "label"]]
         if test.empty:
-            raise InputError(f"{self.name}: expected clips of {subject}, who is held out, found none")
+            raise InputError(
+                f"{self.name}: expected clips of {', '.join(self.subjects[name])}, the test subjects of fold {name}, "
+                "found none"
+            )
         try:
             predicted = comparators.classify(
                 self.name,
-                self.features[~held_out],
+                self.features[~tested],
                 train["label"].to_numpy(str),
                 train["subject"].to_numpy(str),
-                self.features[held_out],
+                self.features[tested],
                 class_weight=self.class_weight,
                 **self.settings,
             )
         except InputError as error:
-            raise InputError(f"the fold without {subject}: {error}") from error
+            raise InputError(f"fold {name}: {error}") from error
         return test.assign(predicted=predicted)
 
 
@@ -50,7 +54,7 @@ def predict(
     name: str,
     features: np.ndarray,
     clips: pd.DataFrame,
-    folds: Sequence[str],
+    folds: Mapping[str, Sequence[str]],
     class_weight: str = "none",
     settings: Mapping[str, Any] | None = None,
     workers: int | None = None,
@@ -70,7 +74,7 @@ def predict(
     clips
         Columns `clip,subject,label`, a row per clip.
     folds
-        Subjects to be held out in turn.
+        Test subjects of each fold.
     class_weight
         `none` or `balanced`.
     settings
@@ -90,15 +94,15 @@ def predict(
         A fold has no clips to train with or to test; for the reasons of `comparators.classify`, with the fold; or a
         worker was killed.
     """
-    work = Folds(name, features, clips, class_weight, settings or {}).without
+    work = Folds(name, features, clips, class_weight, settings or {}, folds).fold
     predictions = {}
     try:
-        with closing(side_by_side.results(work, folds, workers)) as predicted:
-            for subject, table in zip(folds, predicted, strict=True):
-                predictions[subject] = table
+        with closing(side_by_side.results(work, list(folds), workers)) as predicted:
+            for fold, table in zip(folds, predicted, strict=True):
+                predictions[fold] = table
                 report()
     except BrokenProcessPool as error:
         raise InputError(
             f"{name}: a process that classified clips was killed, most likely for want of memory: run again."
         ) from error
-    return loso.join(clips[clips["subject"].isin(list(predictions))], predictions)
+    return protocols.join(protocols.tested(clips, folds), predictions)

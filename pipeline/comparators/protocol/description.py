@@ -18,6 +18,7 @@ from pipeline import comparators
 from pipeline.comparators.parts.face_landmarks import LandmarkModel, model_of, regions_by_clip, regions_of
 from pipeline.comparators.protocol import side_by_side
 from pipeline.errors import InputError
+from pipeline.learning import memory
 from pipeline.storage import clip_store, resume
 
 
@@ -70,6 +71,7 @@ class Task:
 
     def describe(self, row: int) -> np.ndarray:
         """The feature of the clip in one row of the file; InputError with the clip's name."""
+        memory.keep_freed_memory()
         with clip_store.reading(self.arrays) as file, threadpool_limits(1):
             cv2.setNumThreads(1)
             try:

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from pipeline.learning.augmentation import TEST_VIEW, Views
-from pipeline.stanet import introspection
-from pipeline.stanet.introspection import Grid
-from pipeline.stanet.network import STANet
+from pipeline.networks.stanet import introspection
+from pipeline.networks.stanet.introspection import Grid
+from pipeline.networks.stanet.network import STANet
 
 SIZES = [(192, 168, 2), (96, 80, 1), (193, 160, 2), (192, 192, 3), (64, 56, 1)]
 

@@ -7,8 +7,8 @@ import torch
 
 from pipeline.errors import InputError
 from pipeline.learning.checkpoint import Checkpoint
-from pipeline.stanet import trained
-from pipeline.stanet.network import STANet
+from pipeline.networks.stanet import trained
+from pipeline.networks.stanet.network import STANet
 
 SETTINGS = {"pooling": 1, "readout": "last"}
 

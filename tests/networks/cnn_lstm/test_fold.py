@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
-from pipeline.cnn_lstm import fold
-from pipeline.cnn_lstm.fold import Kept, Pictures
+from pipeline.networks.cnn_lstm import fold
+from pipeline.networks.cnn_lstm.fold import Kept, Pictures
 from pipeline.errors import InputError
 from pipeline.evaluation import loso
 from pipeline.learning.checkpoint import Checkpoint

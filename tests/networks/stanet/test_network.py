@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from pipeline.stanet import network
-from pipeline.stanet.network import (
+from pipeline.networks.stanet import network
+from pipeline.networks.stanet.network import (
     SpatialAttention,
     STANet,
     STANetOutput,

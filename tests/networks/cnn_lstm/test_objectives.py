@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from pipeline.cnn_lstm import objectives
+from pipeline.networks.cnn_lstm import objectives
 
 CLASSES = torch.tensor([0, 0, 1])
 STATES = 5

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from pipeline.cnn_lstm import objectives
-from pipeline.cnn_lstm.network import CNNLSTM, StatesCNN, Weights, states_loss
+from pipeline.networks.cnn_lstm import objectives
+from pipeline.networks.cnn_lstm.network import CNNLSTM, StatesCNN, Weights, states_loss
 
 PICTURES = 255 * torch.rand(4, 5, 1, 40, 40, generator=torch.Generator().manual_seed(0))
 CLASSES = torch.tensor([0, 1, 1, 2])

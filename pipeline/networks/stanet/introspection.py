@@ -13,7 +13,7 @@ from scipy.ndimage import map_coordinates
 from torch import Tensor, nn
 
 from pipeline.learning.augmentation import TEST_VIEW, Views
-from pipeline.stanet.network import STANet
+from pipeline.networks.stanet.network import STANet
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.cnn_lstm.states import STATES, state_frames
+from pipeline.networks.cnn_lstm.states import STATES, state_frames
 
 
 def test_every_state_has_a_frame():

@@ -13,8 +13,8 @@ from pipeline.errors import InputError
 from pipeline.evaluation import loso
 from pipeline.learning.checkpoint import Checkpoint
 from pipeline.params import load_params
-from pipeline.stanet import fold, trained
-from pipeline.stanet.fold import Flow
+from pipeline.networks.stanet import fold, trained
+from pipeline.networks.stanet.fold import Flow
 from pipeline.storage import clip_store
 from tests.manifests import part_of
 from tests.tiny import shrink

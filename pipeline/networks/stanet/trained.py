@@ -1,14 +1,11 @@
 """A trained STANet out of its file."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from pydantic import TypeAdapter
+from typing import NamedTuple
 
 from pipeline.errors import InputError
 from pipeline.learning.checkpoint import Checkpoint
-from pipeline.params import Interpolation, Model, Resize
-from pipeline.stanet.network import STANet
+from pipeline.networks.stanet.network import STANet
 
 
 class TrainedSTANet(NamedTuple):
@@ -43,16 +40,14 @@ def load(path: Path) -> TrainedSTANet:
     return TrainedSTANet(network.eval(), checkpoint, path)
 
 
+_LARGEST = {"pooling": 64, "regions": 64, "frames": 1000, "size": 2048}
+"""What params.yaml allows at most."""
+
+
 def _check_sizes(checkpoint: Checkpoint) -> None:
-    """Raise ValueError for a size that params.yaml may not have: an enormous network would be built before it fails."""
-    sizes = (
-        (Model, checkpoint.params["model"]),
-        (Interpolation, {"frames": checkpoint.frames}),
-        (Resize, {"size": checkpoint.size}),
-    )
-    for section, values in sizes:
-        rules = TypeAdapter[Any](section).json_schema()["properties"]
-        for name, value in values.items():
-            largest = rules.get(name, {}).get("maximum")
-            if largest is not None and (type(value) is not int or not 1 <= value <= largest):
-                raise ValueError(f"{name}: {value!r:.80} is not among 1 to {largest}")
+    """Raise ValueError for a size that params.yaml does not allow, before an enormous network is built."""
+    found = {"frames": checkpoint.frames, "size": checkpoint.size} | checkpoint.params["model"]
+    for name, largest in _LARGEST.items():
+        value = found.get(name, 1)
+        if type(value) is not int or not 1 <= value <= largest:
+            raise ValueError(f"{name}: {value!r:.80} is not among 1 to {largest}")
