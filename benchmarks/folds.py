@@ -24,20 +24,24 @@ DVC = (sys.executable, "-m", "dvc")
 FOLDS = (sys.executable, "-m", "pipeline", "folds")
 # All folds in one process, without DVC, without writing anything.
 TRAINING = """
-import json, time
-from pipeline import params, paths
-from pipeline.networks.stanet import fold
-from pipeline.storage import parts, tables
+import time
+from pipeline import networks, params, paths, trainings
 from pipeline.device import resolve_device
-settings = params.load_params(paths.PARAMS)
-classes = json.loads(paths.classes(settings.dataset).read_text())
-clips = list(tables.read(paths.clips(settings.dataset))["clip"])
-flow = fold.read_flow(parts.read(paths.manifests(settings.dataset, settings.databases)), clips)
-begin = time.perf_counter()
-for subject in settings.subjects:
-    split = tables.read(paths.split(settings.dataset, subject))
-    fold.run(settings, subject, classes, split, flow, resolve_device(settings.runtime.device))
-print(time.perf_counter() - begin)
+from pipeline.learning import fold, inputs
+from pipeline.storage import class_names, tables
+study = params.load_params(paths.PARAMS)
+classes = class_names.read(paths.classes(study.dataset))
+clips = list(tables.read(paths.clips(study.dataset))["clip"])
+device, seconds = resolve_device(study.runtime.device), 0.0
+for name in (networks.STANET, *study.networks.names):
+    network, settings = networks.network(name), study.network_settings(name)
+    read = inputs.read(network, settings, trainings.sources_of(study, name), clips)
+    begin = time.perf_counter()
+    for held_out in study.trained_folds:
+        split = tables.read(paths.split(study.dataset, held_out))
+        fold.run(*trainings.training(study, name, held_out, classes, split), read, device)
+    seconds += time.perf_counter() - begin
+print(seconds)
 """
 
 
@@ -49,8 +53,9 @@ def prepared(folder: Path, epochs: int | None) -> Path:
         text, _ = params_file.changed(paths.PARAMS, {"train.epochs": epochs})
         (checkout / paths.PARAMS).write_text(text)
     (checkout / "dvc.lock").unlink(missing_ok=True)
-    dataset = load_params(checkout / paths.PARAMS).dataset
-    command = [*DVC, "repro", "--quiet", f"task@{dataset}"]
+    study = load_params(checkout / paths.PARAMS)
+    read = (f"network_inputs@{database}-{name}" for database in study.databases for name in study.networks.names)
+    command = [*DVC, "repro", "--quiet", f"task@{study.dataset}", *read]
     subprocess.run(command, cwd=checkout, env=environment(), check=True, stdout=subprocess.DEVNULL)
     return checkout
 
@@ -98,7 +103,8 @@ def main(counts: tuple[int, ...], epochs: int | None) -> None:
     """Print one row per way to train all folds of the study in params.yaml."""
     with tempfile.TemporaryDirectory() as folder:
         start = prepared(Path(folder), epochs)
-        folds = len(load_params(start / paths.PARAMS).subjects)
+        study = load_params(start / paths.PARAMS)
+        folds = len(study.trained_folds) * (1 + len(study.networks.names))
         alone = subprocess.run(
             [sys.executable, "-c", TRAINING], cwd=start, env=environment(), capture_output=True, text=True, check=True
         )

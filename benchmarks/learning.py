@@ -1,95 +1,134 @@
-"""Does the network learn with the paper's settings? python -m benchmarks.learning --held-out sub03 --held-out sub08
+"""Does a network learn with the paper's settings? python -m benchmarks.learning --held-out sub03 --held-out sub08
 
-Trains on the active dataset with the settings that the paper has for CASME II (lr 1e-5, 30 epochs, every view), holds
-all the named subjects out together, and looks at them after every epoch: a look that the pipeline never takes, because
-a choice made by it would be a choice by test data. Hours on a CPU for a set as large as CASME II.
+Trains a fold of the active dataset that tests all the named subjects, with the settings that the paper has for CASME II
+(lr 1e-5, 30 epochs, every view), and looks at its test clips after every epoch: a look that the pipeline never takes,
+because a choice made by it would be a choice by test data. `--network` trains another network of `pipeline.networks`,
+with the constants that params.yaml has for it. Hours on a CPU for a set as large as CASME II.
 """
 
-import json
-from dataclasses import asdict
+import dataclasses
+from typing import Any
 
 import click
 import numpy as np
 import torch
 from scipy.stats import spearmanr
+from torch import Tensor
 
-from pipeline import paths
+from pipeline import networks, paths
 from pipeline.databases.profiles import PROFILES
 from pipeline.device import resolve_device
-from pipeline.learning import augmentation, training
+from pipeline.errors import InputError
+from pipeline.evaluation import protocols
+from pipeline.learning import fold, inputs
 from pipeline.learning.augmentation import TEST_VIEW, Views
-from pipeline.params import load_params
-from pipeline.networks.stanet import fold
-from pipeline.networks.stanet.network import STANet, stanet_loss
-from pipeline.storage import parts, tables
+from pipeline.learning.fold import Fold
+from pipeline.learning.network import Network
+from pipeline.learning.training import Epoch
+from pipeline.networks.stanet.network import STANet
+from pipeline.params import Params, load_params
+from pipeline.storage import class_names, clip_store, parts, tables
+from pipeline.storage.sources import Source
 
 QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
+PUBLISHED = ("lr", "weight_decay", "scales", "horizontal_flip", "views", "lambda_")
+HEADER = "epoch   loss  accuracy  held out"
+ATTENTION = "  weights: quantiles 0, .05, .5, .95, 1  rank corr.  mask: mean, sd"
+
+
+def published(params: Params, network: str, epochs: int | None) -> Any:
+    """The settings of a network in params.yaml, with the paper's training for CASME II."""
+    settings, paper = params.network_settings(network), PROFILES["casme2"].settings
+    given = {name: getattr(paper, name) for name in PUBLISHED if hasattr(settings, name)}
+    return dataclasses.replace(settings, **given, epochs=epochs or paper.epochs)
+
+
+def sources(network: Network, params: Params) -> list[Source]:
+    """What a network reads of each database, whether or not the study lists the network."""
+    return [
+        Source(
+            part.database,
+            part.prefix,
+            {"flow": part.flow, "frames": part.frames}[network.reads],
+            part.recordings if network.needs_apex else None,
+        )
+        for part in parts.read(paths.manifests(params.dataset, params.databases))
+    ]
+
+
+@torch.no_grad()
+def attention(network: STANet, fields: Tensor) -> str:
+    """Where and when the network looks at clips (N, T, 2, H, W), as the columns of the table."""
+    training = network.training
+    network.eval()
+    weights, energies, masks = [], [], []
+    for batch in fields.split(8):
+        output = network(batch)
+        weights.append(output.weights.cpu())
+        energies.append(batch.square().sum(dim=2).sqrt().mean(dim=(2, 3)).cpu())
+        masks.append(output.mask.cpu())
+    network.train(training)
+    weight, energy, mask = torch.cat(weights), torch.cat(energies), torch.cat(masks)
+    rank = np.mean([spearmanr(one, two).statistic for one, two in zip(weight, energy, strict=True)])
+    spread = "  ".join(f"{value:.4f}" for value in torch.quantile(weight.flatten(), torch.tensor(QUANTILES)))
+    return f"  {spread} {rank:>11.3f} {mask.mean():>9.3f} {mask.std():.3f}"
 
 
 @click.command()
+@click.option("--network", "name", default=networks.STANET, show_default=True, help="A network of pipeline.networks.")
 @click.option("--held-out", "subjects", multiple=True, required=True, help="A subject; give several.")
 @click.option("--seed", default=0, show_default=True)
-def main(subjects: tuple[str, ...], seed: int) -> None:
+@click.option("--epochs", type=click.IntRange(min=1), help="Instead of the paper's, to try this benchmark quickly.")
+def main(name: str, subjects: tuple[str, ...], seed: int, epochs: int | None) -> None:
     """Print one row per epoch."""
-    params = load_params(paths.PARAMS)
-    if not (params.model.spatial_attention and params.model.temporal_attention):
-        raise click.ClickException("expected a network with both attention branches in params.yaml")
-    paper = PROFILES["casme2"].settings
-    device = resolve_device(params.runtime.device)
-    training.fix_arithmetic(params.train.threads)
+    try:
+        _learn(name, subjects, seed, epochs)
+    except InputError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _learn(name: str, subjects: tuple[str, ...], seed: int, epochs: int | None) -> None:
+    params, network = load_params(paths.PARAMS), networks.network(name)
+    settings = published(params, name, epochs)
     table = tables.read(paths.clips(params.dataset))
-    flow = fold.read_flow(parts.read(paths.manifests(params.dataset, params.databases)), list(table["clip"]))
-    classes = json.loads(paths.classes(params.dataset).read_text())
-    labels = torch.tensor([classes.index(label) for label in table["label"]])
-    tested = torch.from_numpy(table["subject"].isin(subjects).to_numpy())
-    if not tested.any() or tested.all():
-        raise click.ClickException(f"expected some of the subjects {', '.join(sorted(set(table['subject'])))}")
-    train, test = torch.arange(len(labels))[~tested], torch.arange(len(labels))[tested]
-    crop, batch = params.train.augmentation.crop, params.train.batch_size
-    views = augmentation.views(paper.scales, paper.horizontal_flip)
-    size = flow.fields.shape[-2:]
-    shown, plain = Views(views, crop, *size, device), Views([TEST_VIEW], crop, *size, device)
-    model = STANet(len(classes), **asdict(params.model), seed=seed).to(device, memory_format=torch.channels_last)
-    optimiser = torch.optim.Adam(model.parameters(), lr=paper.lr, weight_decay=paper.weight_decay, fused=True)
-    generator = torch.Generator().manual_seed(seed)
-    largest = labels[test].bincount().max() / len(test)
-    click.echo(
-        f"{len(train)} clips x {len(views)} views; {len(test)} clips held out, {largest:.3f} of the largest class"
+    if (known := set(table["subject"])) <= set(subjects) or not set(subjects) <= known:
+        raise InputError(f"--held-out: expected some of the subjects {', '.join(sorted(known))}")
+    made = Fold(
+        dataset=params.dataset,
+        name="+".join(subjects),
+        classes=class_names.read(paths.classes(params.dataset)),
+        split=protocols.split(table, subjects),
+        seed=seed,
+        threads=params.train.threads,
+        deterministic=params.train.deterministic,
     )
-    click.echo("epoch  loss  accuracy  held out  weights: quantiles 0, .05, .5, .95, 1  rank corr.  mask: mean, sd")
-    for epoch in range(1, paper.epochs + 1):
-        model.train()
-        loss_sum, correct = 0.0, 0
-        for numbers in torch.randperm(len(train) * len(views), generator=generator).split(batch):
-            clips = train[numbers // len(views)]
-            fields = shown.show(flow.fields[clips].to(device).float(), (numbers % len(views)).to(device))
-            output, targets = model(fields), labels[clips].to(device)
-            loss = stanet_loss(output, targets, paper.lambda_)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            loss_sum += len(clips) * loss.item()
-            correct += (output.logits.argmax(dim=1) == targets).sum().item()
-        model.eval()
-        right, weights, energies, masks = 0, [], [], []
-        with torch.no_grad():
-            for clips in test.split(batch):
-                fields = plain.show(
-                    flow.fields[clips].to(device).float(), torch.zeros(len(clips), dtype=torch.long, device=device)
-                )
-                output = model(fields)
-                right += (output.logits.argmax(dim=1).cpu() == labels[clips]).sum().item()
-                weights.append(output.weights.cpu())
-                energies.append(fields.square().sum(dim=2).sqrt().mean(dim=(2, 3)).cpu())
-                masks.append(output.mask.cpu())
-        weight, energy, mask = torch.cat(weights), torch.cat(energies), torch.cat(masks)
-        rank = np.mean([spearmanr(one, two).statistic for one, two in zip(weight, energy, strict=True)])
-        spread = "  ".join(f"{value:.4f}" for value in torch.quantile(weight.flatten(), torch.tensor(QUANTILES)))
-        total = len(train) * len(views)
+    device = resolve_device(params.runtime.device)
+    read = inputs.read(network, settings, sources(network, params), list(table["clip"]))
+    test = made.rows("test")
+    labels = np.array([made.classes.index(label) for label in test["label"]])
+    looks = name == networks.STANET and settings.spatial_attention and settings.temporal_attention
+    fields = None
+    if looks:
+        flow = read.arrays[clip_store.rows_of(list(test["clip"]), read.clips)].float().to(device)
+        plain = Views([TEST_VIEW], settings.crop, *flow.shape[-2:], device)
+        fields = plain.show(flow, torch.zeros(len(flow), dtype=torch.long, device=device))
+
+    def row(epoch: Epoch) -> None:
+        right = (epoch.predict().argmax(axis=1) == labels).mean()
+        measures = epoch.measures
         click.echo(
-            f"{epoch:>5} {loss_sum / total:>5.3f} {correct / total:>9.3f} {right / len(test):>9.3f}  {spread}"
-            f" {rank:>11.3f} {mask.mean():>9.3f} {mask.std():.3f}"
+            f"{epoch.number:>5} {measures['loss']:>6.3f} {measures['accuracy']:>9.3f} {right:>9.3f}"
+            + (attention(epoch.network, fields) if looks else "")
+            + (f"  {epoch.phase}" if epoch.phase else "")
         )
+
+    largest = np.bincount(labels).max() / len(labels)
+    click.echo(
+        f"{network.title}: {len(table) - len(test)} clips to train with; {len(test)} clips held out, {largest:.3f} of "
+        "the largest class"
+    )
+    click.echo(HEADER + (ATTENTION if looks else ""))
+    fold.run(network, settings, made, read, device, on_epoch=row)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import dataclasses
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import NamedTuple
@@ -28,18 +29,18 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import matrix_rate, peak_memory, seconds
-from pipeline import paths
+from pipeline import networks, paths, trainings
 from pipeline.databases.profiles import PROFILES
 from pipeline.device import resolve_device
-from pipeline.learning import augmentation, memory, training
+from pipeline.learning import augmentation, fold, inputs, memory, training
 from pipeline.learning.augmentation import View
-from pipeline.learning.training import TrainingSettings
-from pipeline.params import Params, load_params, parse_params
-from pipeline.networks.stanet import fold
+from pipeline.learning.inputs import Inputs
+from pipeline.learning.training import Epoch
 from pipeline.networks.stanet.network import STANet, stanet_loss
+from pipeline.params import Params, load_params, parse_params
 from pipeline.storage import clip_store, params_file
-from pipeline.storage.digests import sha256
-from pipeline.storage.parts import File, Part
+from pipeline.storage.parts import file_of
+from pipeline.storage.sources import Source
 
 FRAMES, SIZE = 19, 192
 CLIPS, CLASSES, SUBJECTS = 64, 5, 26
@@ -59,14 +60,11 @@ def write_flow(path: Path, clips: int) -> None:
     clip_store.write_stack(path, "flow", names, fields, {"method": "random"})
 
 
-def read_flow(path: Path) -> fold.Flow:
+def read_flow(path: Path) -> Inputs:
     """All clips of a file, as a fold of the study reads them."""
-    file = File(path.as_posix(), sha256(path))
     with clip_store.reading(path) as stored:
         clips = clip_store.clip_names(stored)
-    files = dict.fromkeys(("recordings", "frames", "flow", "head_motion"), file)
-    part = Part("table", "", **files, truth=None, annotation={})
-    return fold.read_flow([part], clips)
+    return inputs.read(networks.network("stanet"), None, [Source("table", "", file_of(path), None)], clips)
 
 
 class PlainClips(Dataset):
@@ -95,7 +93,8 @@ class PlainClips(Dataset):
 
 def plain_clips_per_second(params: Params, path: Path, device: torch.device, workers: int) -> float:
     """The same network trained as usual: `DataLoader`, float32, no channels_last, no compiling."""
-    views, crop = fold.training_settings(params).views, params.train.augmentation.crop
+    shown = params.train.augmentation
+    views, crop = augmentation.views(shown.scales, shown.horizontal_flip), shown.crop
     loader = DataLoader(
         PlainClips(path, CLIPS, views, crop),
         params.train.batch_size,
@@ -126,42 +125,32 @@ class Speed(NamedTuple):
     """Seconds that the first epoch took longer than the others: compiling, choosing of algorithms."""
 
 
-def our_clips_per_second(params: Params, flow: fold.Flow, device: torch.device, **changes: object) -> Speed:
+def our_clips_per_second(params: Params, flow: Inputs, device: torch.device, **changes: object) -> Speed:
     """`training.train_fold`, by the time of its epochs."""
     memory.keep_freed_memory()
-    settings = dataclasses.replace(fold.training_settings(params), epochs=EPOCHS + 1, every_view=False, **changes)
+    deterministic = bool(changes.pop("deterministic", True))
+    settings = dataclasses.replace(params.network_settings("stanet"), epochs=EPOCHS + 1, views="random", **changes)
     ticks = [time.perf_counter()]
-
-    def progress(epochs: Iterable[int]) -> Iterator[int]:
-        for epoch in epochs:
-            ticks.append(time.perf_counter())
-            yield epoch
-        ticks.append(time.perf_counter())
-
-    _train_fold(params, settings, flow, device, progress)
-    epochs = np.diff(ticks[1:])
+    _train_fold(settings, flow, device, params.train.threads, deterministic, ticks)
+    epochs = np.diff(ticks)
     return Speed(CLIPS / epochs[1:].min(), epochs[0] - epochs[1:].min())
 
 
 def _train_fold(
-    params: Params,
-    settings: TrainingSettings,
-    flow: fold.Flow,
-    device: torch.device,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    settings: object, flow: Inputs, device: torch.device, threads: int, deterministic: bool, ticks: list[float]
 ) -> None:
-    """A fold that trains on the first clips and predicts the last one."""
+    """A fold that trains on the first clips and predicts the last one; appends the time after every epoch."""
     training.train_fold(
-        STANet(CLASSES, **dataclasses.asdict(params.model)),
-        fold.stanet_objective(params.lambda_),
-        flow.fields,
+        networks.network("stanet").phases(CLASSES, settings, 0),
+        flow.arrays,
         torch.arange(CLIPS),
         torch.arange(CLIPS) % CLASSES,
         torch.tensor([len(flow.clips) - 1]),
-        settings=settings,
         seed=0,
         device=device,
-        progress=progress,
+        threads=threads,
+        deterministic=deterministic,
+        on_epoch=lambda epoch: ticks.append(time.perf_counter()),
     )
 
 
@@ -175,12 +164,12 @@ def gflop_per_clip(params: Params, device: torch.device) -> float:
     return counter.get_total_flops() / batch / 1e9
 
 
-def print_profile(params: Params, flow: fold.Flow, device: torch.device) -> None:
+def print_profile(params: Params, flow: Inputs, device: torch.device) -> None:
     """Where the time of an epoch goes."""
-    settings = dataclasses.replace(fold.training_settings(params), epochs=1, every_view=False)
+    settings = dataclasses.replace(params.network_settings("stanet"), epochs=1, views="random")
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device.type == "cuda" else [])]
     with profile(activities=activities) as taken:
-        _train_fold(params, settings, flow, device)
+        _train_fold(settings, flow, device, params.train.threads, True, [])
     own = "self_device_time_total" if device.type == "cuda" else "self_cpu_time_total"
     events = sorted(taken.key_averages(), key=lambda event: -getattr(event, own))
     total = sum(getattr(event, own) for event in events)
@@ -204,18 +193,16 @@ def compare(params: Params, device: torch.device) -> None:
         plain = max(plain_clips_per_second(params, path, device, workers) for workers in (0, 2))
         click.echo(f"{'':<28}{'clips/s':>9}{'ratio':>7}{'of matrix rate':>16}{'warm-up s':>11}")
         click.echo(f"{'plain baseline':<28}{plain:>9.1f}{1:>7.2f}{plain * work / rate:>16.0%}")
-        variants: dict[str, dict[str, bool]] = {"float32": {}, "bf16": {"bfloat16": True}}
+        variants: dict[str, dict[str, object]] = {name: {"precision": name} for name in ("float32", "bf16")}
         if device.type == "cuda":
-            variants |= {"float32, not deterministic": {}, "tf32": {}}
+            variants |= {"float32, not deterministic": {"deterministic": False}, "tf32": {"precision": "tf32"}}
         variants |= {f"{name}, compiled": {**change, "compile": True} for name, change in variants.items()}
         for name, change in variants.items():
-            training.fix_arithmetic(params.train.threads, tf32="tf32" in name, deterministic="not" not in name)
             ours = our_clips_per_second(params, flow, device, **change)
             click.echo(
                 f"{name:<28}{ours.clips:>9.1f}{ours.clips / plain:>7.2f}{ours.clips * work / rate:>16.0%}"
                 f"{ours.warm_up:>11.1f}"
             )
-        training.fix_arithmetic(params.train.threads)
         print_profile(params, flow, device)
 
 
@@ -227,15 +214,15 @@ def measure_fold(params: Params, clips: int, device: torch.device, answer: multi
         start = time.perf_counter()
         flow = read_flow(path)
         ticks = []
+        _run(params, flow, device, lambda epoch: ticks.append(time.perf_counter()))
+        epochs = np.diff(ticks)
+        answer.put((ticks[0] - start - epochs.min(), epochs.min(), peak_memory(device)))
 
-        def progress(epochs: Iterable[int]) -> Iterator[int]:
-            for epoch in epochs:
-                ticks.append(time.perf_counter())
-                yield epoch
-            ticks.append(time.perf_counter())
 
-        fold.run(params, "sub01", _classes(), _split(flow), flow, device, progress=progress)
-        answer.put((ticks[0] - start, np.diff(ticks).min(), peak_memory(device)))
+def _run(params: Params, flow: Inputs, device: torch.device, on_epoch: Callable[[Epoch], object]) -> None:
+    """Train a fold of the study."""
+    made = trainings.training(params, "stanet", "sub01", _classes(), _split(flow))
+    fold.run(*made, flow, device, on_epoch=on_epoch)
 
 
 def _changed(values: dict[str, object]) -> Params:
@@ -247,7 +234,7 @@ def _classes() -> list[str]:
     return [f"class {number}" for number in range(CLASSES)]
 
 
-def _split(flow: fold.Flow, subject: str = "sub01") -> pd.DataFrame:
+def _split(flow: Inputs, subject: str = "sub01") -> pd.DataFrame:
     table = pd.DataFrame({"clip": flow.clips})
     table["subject"] = table["clip"].str.split("/").str[0]
     table["label"] = [_classes()[number % CLASSES] for number in range(len(table))]
@@ -282,18 +269,24 @@ def measure_rates(path: Path, device: torch.device, start: Barrier, answers: mul
     for precision in PRECISIONS:
         params = _changed({"train.epochs": 100_000, "train.augmentation.views": "random", "train.precision": precision})
 
-        def progress(epochs: Iterable[int]) -> Iterator[int]:
-            for number, epoch in enumerate(epochs):
-                if number == 1:  # the first epoch warms up
-                    start.wait()
-                    begin = time.perf_counter()
-                elif number > 1 and (taken := time.perf_counter() - begin) > SECONDS:
-                    answers.put((number - 1) * (split["role"] == "train").sum() / taken)
-                    return
-                yield epoch
+        begin = 0.0
 
-        fold.run(params, "sub01", _classes(), split, flow, device, progress=progress)
+        def watch(epoch: Epoch, precision: str = precision) -> None:
+            nonlocal begin
+            if epoch.number == 1:  # which warms up
+                start.wait()
+                begin = time.perf_counter()
+            elif (taken := time.perf_counter() - begin) > SECONDS:
+                answers.put((epoch.number - 1) * (split["role"] == "train").sum() / taken)
+                raise _Measured(precision)
+
+        with suppress(_Measured):
+            _run(params, flow, device, watch)
         start.wait()
+
+
+class _Measured(Exception):
+    """A training has run for long enough."""
 
 
 def study(_: Params, device: torch.device) -> None:

@@ -109,11 +109,11 @@ class Network:
         return sorted(Path(str(import_module(self.module).__file__)).parent.glob("*.py"))
 
     def _own(self, name: str) -> Callable[..., Any] | None:
-        found: Callable[..., Any] | None = getattr(import_module(f"{self.module}.network"), name, None)
+        found: Callable[..., Any] | None = getattr(import_module(f"{self.module}.method"), name, None)
         return found
 
     def _called(self, name: str) -> Callable[..., Any]:
         found = self._own(name)
         if found is None:
-            raise AttributeError(f"{self.module}.network has no function {name}, which pipeline/networks asks for")
+            raise AttributeError(f"{self.module}.method has no function {name}, which pipeline/networks asks for")
         return found

@@ -9,7 +9,7 @@ The folder's `__init__.py` says what the network is, without loading PyTorch:
 - `Settings`: a dataclass of its constants and training settings, with the published values as defaults. Its block in
   params.yaml is `networks.<name>`.
 
-The folder's `network.py` says how it computes:
+The folder's `method.py` says how it computes; a large network has its architecture in a module of its own:
 
 - `build(classes, settings, seed)`: the network with its initial values; its output has `logits` (N, K);
 - `training(settings)`: `learning.training.TrainingSettings`;
@@ -49,7 +49,7 @@ STANET = "stanet"
 
 def names() -> tuple[str, ...]:
     """Return the names of all networks, sorted."""
-    return tuple(sorted(path.parent.name for path in Path(__file__).parent.glob("*/network.py")))
+    return tuple(sorted(path.parent.name for path in Path(__file__).parent.glob("*/method.py")))
 
 
 def network(name: str) -> Network:
@@ -211,8 +211,8 @@ def _check_arrays(name: str, inputs: np.ndarray, labels: np.ndarray, test: np.nd
         )
     if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() >= classes:
         raise InputError(
-            f"{name}: expected labels that are whole numbers from 0 to {classes - 1}, found {labels.dtype} from "
-            f"{labels.min()} to {labels.max()}"
+            f"{name}: expected labels that are whole numbers from 0 to {classes - 1}, found {labels.dtype}: "
+            f"{', '.join(map(str, sorted(set(labels.tolist()))[:10]))}"
         )
     if not (np.isfinite(inputs).all() and np.isfinite(test).all()):
         raise InputError(f"{name}: expected finite values, found NaN or infinity")

@@ -126,7 +126,7 @@ def train_fold(
     settings = parse_params(params, paths.PARAMS)
     names = class_names.parse(classes, paths.classes(settings.dataset))
     training = trainings.training(settings, network, name, names, tables.read(io.StringIO(split)))
-    importlib.import_module(f"{training.network.module}.network")  # to be compared with the caller's
+    importlib.import_module(f"{training.network.module}.method")  # to be compared with the caller's
     _check(expected)
     worker = get_worker()
     clips = tuple(training.fold.split["clip"])

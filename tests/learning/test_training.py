@@ -16,7 +16,8 @@ from pipeline.learning import augmentation, training
 from pipeline.learning.objective import Objective, accuracy, cross_entropy
 from pipeline.learning.training import Phase, TrainingSettings
 from pipeline.networks.stanet import Settings
-from pipeline.networks.stanet.network import STANet, objective
+from pipeline.networks.stanet.method import objective
+from pipeline.networks.stanet.network import STANet
 from pipeline.storage import resume
 from tests import pretend_gpu
 
@@ -548,7 +549,7 @@ from tests.learning import test_training as tests
 training.fix_arithmetic(1)
 data = *tests.clips(6), tests.clips(3, seed=1)[0]
 try:
-    tests.train(*data, parts=tests.parts_of(Path(sys.argv[1])), progress=tests.interrupt_after(1))
+    tests.train(*data, parts=tests.parts_of(Path(sys.argv[1])), on_epoch=tests.interrupt_after(1))
 except tests.Interrupted:
     tests.train(*data, parts=tests.parts_of(Path(sys.argv[1])))
 print("torch._dynamo" in sys.modules)

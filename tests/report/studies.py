@@ -11,10 +11,10 @@ from pydantic import TypeAdapter
 from pipeline import paths
 from pipeline.evaluation import comparison, metrics
 from pipeline.evaluation.comparison import Method
+from pipeline.networks.stanet.introspection import Attention, Grid
 from pipeline.params import Params, load_params
 from pipeline.report.provenance import Provenance
 from pipeline.report.study import Study
-from pipeline.networks.stanet.introspection import Attention, Grid
 from pipeline.storage import tables
 from pipeline.synthetic.truth import Truth
 from tests.tiny import merge

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from pipeline.report import attention_scores
 from pipeline.networks.stanet.introspection import Attention, Grid
+from pipeline.report import attention_scores
 from pipeline.synthetic.truth import Truth
 
 GRID = Grid(size=40, crop=32, first=3.0, step=8)

@@ -10,10 +10,10 @@ import torch
 
 from pipeline.evaluation import protocols
 from pipeline.learning.checkpoint import Checkpoint
-from pipeline.report.figures import mean_face
-from pipeline.report.sources import Sources, look, open_study
 from pipeline.networks.stanet import introspection
 from pipeline.networks.stanet.network import STANet
+from pipeline.report.figures import mean_face
+from pipeline.report.sources import Sources, look, open_study
 from pipeline.storage import clip_store
 from pipeline.storage.digests import sha256
 from pipeline.storage.parts import file_of

@@ -82,9 +82,7 @@ def test_another_network_goes_on_in_the_phase_in_which_it_was_interrupted(study,
 
 
 def test_a_worker_that_does_not_reach_the_checkout_keeps_nothing(study, train, monkeypatch, tmp_path):
-    monkeypatch.setattr(
-        worker, "_inputs", lambda *given, found=worker._inputs: found(*given[:-1], study.folder)
-    )
+    monkeypatch.setattr(worker, "_inputs", lambda *given, found=worker._inputs: found(*given[:-1], study.folder))
     _, epochs = train(root=tmp_path / "elsewhere")
     assert len(epochs) == 4 and not (tmp_path / "elsewhere").exists()
 

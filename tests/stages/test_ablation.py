@@ -174,7 +174,9 @@ def test_an_experiment_made_with_something_else_is_never_taken_for_this_one(abla
     with (workspace.root / "pipeline/evaluation/protocols.py").open("a") as stream:
         stream.write("# changed\n")
     output = workspace.pipeline(*ABLATE, fails=True)
-    assert "synthetic-baseline-seed0: another pipeline/evaluation/protocols.py; train.epochs was 2, would be 3" in output
+    assert (
+        "synthetic-baseline-seed0: another pipeline/evaluation/protocols.py; train.epochs was 2, would be 3" in output
+    )
     assert f"dvc exp remove {' '.join(NAMES)}" in output and "Traceback" not in output
     assert made(workspace) == before
     # On a commit of its own the same names are free, and a setting that trained before need not train again.

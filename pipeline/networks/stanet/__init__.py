@@ -1,8 +1,10 @@
 """STANet, the method of the paper: section 3 in `network`, what its attention looks at in `introspection`."""
 
+from typing import Literal
+
 from pydantic.dataclasses import dataclass
 
-from pipeline.learning.settings import STRICT, Augmented, Positive
+from pipeline.learning.settings import STRICT, Augmented, NotNegative, Positive
 
 TITLE = "STANet"
 REMARK = ""
@@ -16,11 +18,11 @@ class Settings(Augmented):
     In params.yaml they stand at the top level, as `lambda`, `model` and `train`, whose keys have the same names.
     """
 
-    lambda_: float = 1e-8
+    lambda_: NotNegative = 1e-8
     spatial_attention: bool = True
     temporal_attention: bool = True
     pooling: Positive = 1
     regions: Positive = 3
-    readout: str = "mean"
-    precision: str = "float32"
+    readout: Literal["last", "mean"] = "mean"
+    precision: Literal["float32", "tf32", "bf16"] = "float32"
     compile: bool = False

@@ -19,19 +19,14 @@ Where the paper is silent, this is what was chosen:
 - Trunk of the temporal attention module: an LSTM over T(X); its last state, or the mean of its states over time, is y.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.learning.fold import Fold
 from pipeline.learning.initialisation import initialise
-from pipeline.learning.objective import Objective, accuracy, cross_entropy
-from pipeline.learning.training import TrainingSettings, augmented
-from pipeline.networks.stanet import Settings
 
 _WIDTHS = (16, 32, 64)  # channels of L1, L2, L3
 _TOP = (64, 96)  # channels of the convolutions behind the attention
@@ -202,72 +197,6 @@ def mask_l1(mask: Tensor) -> Tensor:
     The sum, as in the paper, so that lambda is comparable; the average, so that it means the same at every batch size.
     """
     return mask.abs().sum(dtype=torch.promote_types(mask.dtype, torch.float32)) / mask.shape[0]
-
-
-# --- its place among the networks: `pipeline.networks` says what each of these is ---
-
-
-def build(classes: int, settings: Settings, seed: int) -> STANet:
-    """Return the network for K classes with its initial values."""
-    return STANet(classes, **_model(settings), seed=seed)
-
-
-def training(settings: Settings) -> TrainingSettings:
-    """Return the settings of the training of section 4.1."""
-    return augmented(settings, vectors=True, precision=settings.precision, compile=settings.compile)
-
-
-def objective(settings: Settings) -> Objective[STANetOutput]:
-    """Return the loss of section 3.3 (Eq. 7), and what the curve of a fold shows beside it."""
-    return Objective(
-        loss=partial(stanet_loss, lambda_=settings.lambda_),
-        measures={"cross_entropy": cross_entropy, "mask_l1": _mask_l1, "accuracy": accuracy},
-    )
-
-
-def seed(fold_seed: int) -> int:
-    """Return the seed of the training: the fold's own."""
-    return fold_seed
-
-
-def record(settings: Settings, fold: Fold, source: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the checkpoint says of the training, with the keys of params.yaml, and how the flow was made."""
-    return {
-        "lambda": settings.lambda_,
-        "seed": fold.seed,
-        "model": _model(settings),
-        "train": {
-            "epochs": settings.epochs,
-            "lr": settings.lr,
-            "weight_decay": settings.weight_decay,
-            "batch_size": settings.batch_size,
-            "threads": fold.threads,
-            "precision": settings.precision,
-            "deterministic": fold.deterministic,
-            "compile": settings.compile,
-            "augmentation": {
-                "crop": settings.crop,
-                "scales": settings.scales,
-                "horizontal_flip": settings.horizontal_flip,
-                "views": settings.views,
-            },
-        },
-        "flow": source,
-    }
-
-
-def _model(settings: Settings) -> dict[str, Any]:
-    """The section `model` of params.yaml."""
-    names = ("spatial_attention", "temporal_attention", "pooling", "regions", "readout")
-    return {name: getattr(settings, name) for name in names}
-
-
-def _mask_l1(output: STANetOutput, classes: Tensor) -> Tensor:
-    """l1 norm of the masks, 0 without spatial attention."""
-    return output.logits.new_zeros((), dtype=torch.float32) if output.mask is None else mask_l1(output.mask)
-
-
-# --- parts of the network ---
 
 
 def _convolution(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
