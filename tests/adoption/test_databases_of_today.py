@@ -241,4 +241,4 @@ def test_params_of_an_older_version_say_which_key_is_missing(checkout):
     text = Path("params.yaml").read_text()
     Path("params.yaml").write_text(text.replace("    missing_frames: refuse\n", ""))
     output = run("use", "synthetic", fails=True)
-    assert "databases.synthetic.missing_frames: missing; copy its line from this repository's params.yaml" in output
+    assert "put these lines in:\ndatabases:\n  synthetic: {missing_frames: refuse}\n" in output
