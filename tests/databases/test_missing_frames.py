@@ -38,6 +38,10 @@ def without(first, last, *missing):
         # A gap that goes on outside of the clip is crossed only where all of it is short enough.
         ((10, 14, 20), without(1, 30, 8, 9, 10, 11, 12), 4, Span(13, 14, 20, 3)),
         ((10, 14, 20), without(1, 30, 9, 10, 11, 12), 4, Span(8, 14, 20, 3)),
+        ((10, 14, 20), without(1, 30, 9, 10, 11, 12, 13), 4, Span(14, 14, 20, 4)),
+        ((10, 14, 20), without(1, 30, 9, 10, 11, 12, 13), 5, Span(8, 14, 20, 4)),
+        ((10, 14, 20), without(1, 30, 17, 18, 19, 20, 21), 4, Span(10, 14, 16, 4)),
+        ((10, 14, 20), without(1, 30, 17, 18, 19, 20, 21), 5, Span(10, 14, 22, 4)),
         ((10, 14, 20), [1, 2, 3, *range(11, 21)], 1, Span(11, 14, 20, 1)),  # another clip in the folder
         ((10, None, 20), [], 11, None),
         ((10, None, 20), [15], 11, None),
