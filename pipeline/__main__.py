@@ -288,14 +288,14 @@ def compare(names: tuple[str, ...], other_seeds: tuple[str, ...], csv: Path | No
     with the columns clip, subject, label and predicted, all for the same clips. Of a study of several databases, the
     scores of each follow.
     """
-    from pipeline.runs import comparison
+    from pipeline.runs import compare_results
     from pipeline.storage.outputs import staged
 
-    found = comparison.run(names, other_seeds)
-    click.echo(comparison.as_text(found), nl=False)
+    found = compare_results.run(names, other_seeds)
+    click.echo(compare_results.as_text(found), nl=False)
     if csv is not None:
         with staged(csv.absolute().parent / ".partial" / csv.name, csv) as [draft]:
-            draft.write_text(comparison.as_csv(found), encoding="utf-8")
+            draft.write_text(compare_results.as_csv(found), encoding="utf-8")
 
 
 @main.command()

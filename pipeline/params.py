@@ -40,9 +40,6 @@ from pipeline.learning.settings import (
 from pipeline.networks import stanet
 from pipeline.paths import SYNTHETIC
 
-if TYPE_CHECKING:
-    from pipeline.learning.selection import Selection as Choosing
-
 
 def _one_of(names: Iterable[str]) -> AfterValidator:
     allowed = sorted(names)
@@ -388,23 +385,6 @@ class Params:
     def trained_folds(self) -> tuple[str, ...]:
         """Folds that are trained and scored, in the order of `folds`."""
         return tuple(name for name in self.folds if self.held_out == "all" or name in self.held_out)
-
-    @property
-    def selection_among(self) -> "Choosing | None":
-        """What each fold of STANet chooses among; None where nothing is chosen."""
-        if not self.selection.epochs and not self.selection.lambda_:
-            return None
-        from pipeline.learning.selection import Selection as Choosing  # loads PyTorch
-
-        base = self.network_settings(networks.STANET)
-        return Choosing(
-            candidates=tuple(
-                (value, dataclasses.replace(base, lambda_=value)) for value in self.selection.lambda_ or (self.lambda_,)
-            ),
-            epochs=tuple(sorted(self.selection.epochs or (self.train.epochs,))),
-            folds=self.selection.folds,
-            score=self.selection.score,
-        )
 
     def network_settings(self, name: str) -> Any:
         """Return the settings of a network: its block in `networks`; of STANet `lambda`, `model` and `train`."""

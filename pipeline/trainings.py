@@ -1,5 +1,6 @@
 """The trainings of the study in params.yaml: which network, on which fold, from which files, into which files."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ import pandas as pd
 from pipeline import networks, paths
 from pipeline.learning.fold import Fold
 from pipeline.learning.network import Network
+from pipeline.learning.selection import Selection
 from pipeline.params import Params
 from pipeline.storage import parts, sources
 from pipeline.storage.sources import Source
@@ -34,8 +36,23 @@ def training(params: Params, network: str, fold: str, classes: list[str], split:
             seed=params.seed,
             threads=params.train.threads,
             deterministic=params.train.deterministic,
-            selection=params.selection_among if network == networks.STANET else None,
+            selection=selection(params, network),
         ),
+    )
+
+
+def selection(params: Params, network: str) -> Selection | None:
+    """Return what each fold of a network chooses among; None where nothing is chosen."""
+    if network != networks.STANET or not (params.selection.epochs or params.selection.lambda_):
+        return None
+    settings = params.network_settings(network)
+    return Selection(
+        candidates=tuple(
+            (value, replace(settings, lambda_=value)) for value in params.selection.lambda_ or (params.lambda_,)
+        ),
+        epochs=tuple(sorted(params.selection.epochs or (params.train.epochs,))),
+        folds=params.selection.folds,
+        score=params.selection.score,
     )
 
 

@@ -29,18 +29,16 @@ def stage(function: Callable[..., None]) -> click.Command:
 
     @functools.wraps(function)
     def run(**options: str) -> None:
-        running = os.environ.get("DVC_STAGE", "").partition("@")[0]
-        check = functools.partial(integrity.check_inputs, name, list(options.values()), running)
         try:
             if "DVC_STAGE" in os.environ:
                 dvc_lock.keep()  # DVC has written all that came before this stage
-                check()
+                integrity.check_inputs(name)
             try:
                 function(**options)
             except InputError:
                 raise
             except Exception:
-                check()
+                integrity.check_inputs(name)
                 raise
         except InputError as error:
             raise click.ClickException(str(error)) from error

@@ -23,8 +23,8 @@ LIBRARY: dict[str, tuple[str, ...]] = {
     "flow": ("storage", "device"),
     "evaluation": ("storage",),
     "preparation": ("flow.estimators", "frames"),
-    "comparators": ("evaluation", "storage"),
     "learning": ("storage",),
+    "comparators": ("evaluation", "learning.memory", "storage"),
     "networks": ("learning", "storage"),
     "stanet": ("networks",),
     "params": (

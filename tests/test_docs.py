@@ -25,7 +25,9 @@ from tests.test_dvc_yaml import STAGES
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = sorted([*DOCS.glob("*.md"), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))])
+PAGES = sorted(
+    [*DOCS.glob("*.md"), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md"))]
+)
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
 SETTINGS = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
 
@@ -45,7 +47,7 @@ RUN = {
     "dvc metrics diff --all": ("tests/stages/test_pipeline.py", '"metrics", "diff", "--all"'),
     "dvc plots show": ("tests/stages/test_pipeline.py", '"plots", "show"'),
     "python -m pipeline ablate": ("tests/stages/test_ablation.py", 'ABLATE = ("ablate",)'),
-    "python -m pipeline compare": ("tests/runs/test_comparison.py", '["compare", *arguments]'),
+    "python -m pipeline compare": ("tests/runs/test_compare_results.py", '["compare", *arguments]'),
     "python -m pipeline folds": ("tests/stages/test_folds.py", 'FOLDS = ("folds", '),
     "python -m pipeline leakage": ("tests/stages/test_composite.py", '"leakage")'),
     "python -m pipeline predict": ("tests/stages/test_prediction.py", 'pipeline("predict", '),

@@ -15,6 +15,7 @@ import pandas as pd
 
 from pipeline.errors import InputError
 from pipeline.evaluation import metrics
+from pipeline.evaluation.metrics import METRICS
 from pipeline.evaluation.significance import (
     EXACT_SUBJECTS,
     bootstrap_intervals,
@@ -78,7 +79,7 @@ def compare(reference: Method, others: Sequence[Method], classes: Sequence[str] 
     -------
     A row per method, the reference first; columns
 
-    - `method`; `accuracy,uf1,uar` as fractions, `correct`, `clips`, `subjects`;
+    - `method`; the keys of `METRICS` as fractions, `correct`, `clips`, `subjects`;
     - `accuracy_low,accuracy_high`: 95 % interval over clips (Wilson); `<score>_subjects_low`, `<score>_subjects_high`:
       that of each score over subjects (`bootstrap_intervals`), empty for a single subject;
     - `title`, as people read it; `seeds`, `accuracy_mean`, `accuracy_smallest`, `accuracy_largest` over the seeds;
@@ -264,7 +265,8 @@ def as_text(table: pd.DataFrame) -> str:
     """A table from `compare` for a terminal, with what can be concluded of it."""
     several = int(table["seeds"].max()) > 1
     heads = ["", "accuracy", *(["mean", "range"] if several else []), "correct", "95 %, clips", "95 %, subjects"]
-    heads += ["UF1", "UAR", "won-lost", "McNemar p", "Holm", "permutation p", "Holm"]
+    further = [name for name in METRICS if name != "accuracy"]
+    heads += [*(METRICS[name].label for name in further), "won-lost", "McNemar p", "Holm", "permutation p", "Holm"]
     lines = [heads]
     for number, (_, row) in enumerate(table.iterrows()):
         tests = [f"{row['won']}-{row['lost']}"]
@@ -283,8 +285,7 @@ def as_text(table: pd.DataFrame) -> str:
                 f"{row['correct']} of {row['clips']}",
                 _range(row["accuracy_low"], row["accuracy_high"]),
                 _range(row["accuracy_subjects_low"], row["accuracy_subjects_high"]),
-                f"{row['uf1']:.3f}",
-                f"{row['uar']:.3f}",
+                *(f"{row[name]:.3f}" for name in further),
                 *(tests if number else [""] * len(tests)),
             ]
         )

@@ -17,7 +17,10 @@ from functools import partial
 import cv2
 import numpy as np
 
-FITS = ("keep", "translation", "affine")
+_TERMS = {"translation": 1, "affine": 3}
+"""Coefficients of each map, per direction."""
+
+FITS = ("keep", *_TERMS)
 """`keep`: head motion stays in, as in the paper; otherwise the map that is fitted to it and taken out.
 
 Turning and leaning heads need the affine map. A similarity would do for frames as they are filmed, but the frames here
@@ -122,17 +125,22 @@ def fitted(field: np.ndarray, fit: str) -> np.ndarray:
     field
         float (2, H, W): u right, v down, pixels.
     fit
-        `translation` or `affine`.
+        One of `FITS` except `keep`.
 
     Returns
     -------
     float64 (2, 3), which takes pixel (x, y) to (x, y) + field(x, y) wherever the field is the head's.
+
+    Raises
+    ------
+    ValueError
+        There is no such map.
     """
+    if fit not in _TERMS:
+        raise ValueError(f"expected one of {', '.join(_TERMS)}; found {fit!r}")
     height, width = field.shape[1:]
     y, x = np.mgrid[:height:_STRIDE, :width:_STRIDE].reshape(2, -1)
-    design = np.stack([np.ones(len(x)), (x - width / 2) / width, (y - height / 2) / height], axis=1)
-    if fit == "translation":
-        design = design[:, :1]
+    design = np.stack([np.ones(len(x)), (x - width / 2) / width, (y - height / 2) / height], axis=1)[:, : _TERMS[fit]]
     moved = field[:, ::_STRIDE, ::_STRIDE].reshape(2, -1).T.astype(np.float64)
     # Faces are in the middle: a background at rest, however large and rich, must not pass for the head.
     middle = np.hypot(x / width - 0.5, y / height - 0.5) < _MIDDLE

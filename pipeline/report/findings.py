@@ -1,11 +1,12 @@
-"""What the scores of the attention say, in sentences: one function per claim.
+"""What the scores of the attention say, in sentences.
 
-A claim looks up what it compares in the summary that `attention_scores.summarise` gives. It is silent (None) where
-there is nothing to compare, such as the mask of a network without spatial attention. A new claim is a function and a
-line in `CLAIMS`.
+Most sentences set one entry of the summary that `attention_scores.summarise` gives against chance or against another
+entry: such a claim is a row of `AGAINST_CHANCE` or `AGAINST_OTHERS`. A conclusion from several entries is a function of
+`CONCLUSIONS`. What the summary has no entry for, such as the mask of a network without spatial attention, is not
+mentioned.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.report.attention_scores import verdict
@@ -14,126 +15,69 @@ Entry = Mapping[str, Any]
 """A mean with its interval: an entry of `summarise`, one of its `scores` or of its `differences`."""
 Summary = Mapping[str, Sequence[Entry]]
 
+AGAINST_CHANCE = {
+    ("mask", "roc_auc"): (
+        "As a detector of the moving pixels, the mask is {relation} chance: area under the ROC curve {score}"
+    ),
+    ("mask", "pointing"): (
+        "With its maximum, the mask points into the moving region {relation} chance: share of hits {score}"
+    ),
+    ("mask contrast", "roc_auc"): (
+        "The mask's contrast, its standard deviation over channels, is {relation} chance: area under the ROC curve "
+        "{score}"
+    ),
+    ("weights", "rank_correlation"): (
+        "At following the motion, the weights are {relation} chance: rank correlation over time {score}"
+    ),
+}
+"""Sentences by what is scored and by which measure, in the order in which the page has them."""
+
+AGAINST_OTHERS = {
+    ("mask", "mask of other clips", "roc_auc"): "The mask of a clip is {relation} the mean mask of all other clips",
+    ("mask contrast", "mask contrast of other clips", "roc_auc"): (
+        "The mask's contrast of a clip is {relation} the mean contrast of all other clips"
+    ),
+    ("mask", "flow", "roc_auc"): "The mask is {relation} the plain magnitude of the flow",
+    ("after attention", "before attention", "roc_auc"): "The feature map after attention is {relation} the one before",
+    ("weights", "weights of other clips", "rank_correlation"): (
+        "The weights of a clip are {relation} the mean weights of all other clips"
+    ),
+    ("weights", "flow", "rank_correlation"): "The weights are {relation} the plain magnitude of the flow",
+}
+"""Sentences by what is compared, with what, and by which measure; they follow those above."""
+
 
 def findings(summary: Summary) -> list[str]:
-    """Every sentence that the numbers allow, in the order of `CLAIMS`."""
-    sentences = (claim(summary) for claim in CLAIMS)
-    return [_typeset(sentence) for sentence in sentences if sentence is not None]
+    """Return every sentence that the numbers allow, conclusions last."""
+    return list(map(_typeset, _sentences(summary)))
 
 
-def mask_against_chance(summary: Summary) -> str | None:
-    """The mask as a detector of the moving pixels, compared with chance."""
-    score = _score(summary, "mask", "roc_auc")
-    if score is None:
-        return None
-    relation = _relation(_against_chance(score))
-    return (
-        f"As a detector of the moving pixels, the mask is {relation} chance: area under the ROC curve {_counted(score)}"
-    )
-
-
-def pointing_against_chance(summary: Summary) -> str | None:
-    """The pointing game of the mask, compared with chance."""
-    score = _score(summary, "mask", "pointing")
-    if score is None:
-        return None
-    relation = _relation(_against_chance(score))
-    return (
-        f"With its maximum, the mask points into the moving region {relation} chance: share of hits {_counted(score)}"
-    )
-
-
-def contrast_against_chance(summary: Summary) -> str | None:
-    """The mask's contrast as a detector of the moving pixels, compared with chance."""
-    score = _score(summary, "mask contrast", "roc_auc")
-    if score is None:
-        return None
-    relation = _relation(_against_chance(score))
-    return (
-        f"The mask's contrast, its standard deviation over channels, is {relation} chance: "
-        f"area under the ROC curve {_counted(score)}"
-    )
-
-
-def weights_against_chance(summary: Summary) -> str | None:
-    """The temporal weights, compared with weights that do not follow the motion."""
-    score = _score(summary, "weights", "rank_correlation")
-    if score is None:
-        return None
-    relation = _relation(_against_chance(score))
-    return f"At following the motion, the weights are {relation} chance: rank correlation over time {_counted(score)}"
-
-
-def mask_against_other_clips(summary: Summary) -> str | None:
-    """The mask of a clip, compared with the mean mask of clips that it has nothing to do with."""
-    difference = _difference(summary, "mask", "mask of other clips", "roc_auc")
-    if difference is None:
-        return None
-    return f"The mask of a clip is {_relation(_sign(difference))} the mean mask of all other clips{_by(difference)}"
-
-
-def contrast_against_other_clips(summary: Summary) -> str | None:
-    """The contrast of a clip's mask, compared with the mean contrast of clips that it has nothing to do with."""
-    difference = _difference(summary, "mask contrast", "mask contrast of other clips", "roc_auc")
-    if difference is None:
-        return None
-    relation = _relation(_sign(difference))
-    return f"The mask's contrast of a clip is {relation} the mean contrast of all other clips{_by(difference)}"
-
-
-def mask_against_flow(summary: Summary) -> str | None:
-    """The mask, compared with the speed of the flow, for which no network is needed."""
-    difference = _difference(summary, "mask", "flow", "roc_auc")
-    if difference is None:
-        return None
-    return f"The mask is {_relation(_sign(difference))} the plain magnitude of the flow{_by(difference)}"
-
-
-def feature_map_after_against_before(summary: Summary) -> str | None:
-    """The feature map after attention, compared with the one before it."""
-    difference = _difference(summary, "after attention", "before attention", "roc_auc")
-    if difference is None:
-        return None
-    return f"The feature map after attention is {_relation(_sign(difference))} the one before{_by(difference)}"
-
-
-def weights_against_other_clips(summary: Summary) -> str | None:
-    """The weights of a clip, compared with the mean weights of clips that it has nothing to do with."""
-    difference = _difference(summary, "weights", "weights of other clips", "rank_correlation")
-    if difference is None:
-        return None
-    relation = _relation(_sign(difference))
-    return f"The weights of a clip are {relation} the mean weights of all other clips{_by(difference)}"
-
-
-def weights_against_flow(summary: Summary) -> str | None:
-    """The weights, compared with the speed of the flow over time, for which no network is needed."""
-    difference = _difference(summary, "weights", "flow", "rank_correlation")
-    if difference is None:
-        return None
-    return f"The weights are {_relation(_sign(difference))} the plain magnitude of the flow{_by(difference)}"
+def _sentences(summary: Summary) -> Iterator[str]:
+    for (what, measure), sentence in AGAINST_CHANCE.items():
+        if score := _score(summary, what, measure):
+            yield sentence.format(relation=_relation(_against_chance(score)), score=_counted(score))
+    for (what, than, measure), sentence in AGAINST_OTHERS.items():
+        if difference := _difference(summary, what, than, measure):
+            yield f"{sentence.format(relation=_relation(_sign(difference)))}{_by(difference)}"
+    yield from filter(None, (conclusion(summary) for conclusion in CONCLUSIONS))
 
 
 def mask_knows_faces_in_general(summary: Summary) -> str | None:
-    """Said where the mask beats chance, but not the mean mask of other clips."""
-    score = _score(summary, "mask", "roc_auc")
-    difference = _difference(summary, "mask", "mask of other clips", "roc_auc")
-    if score and difference and _against_chance(score) == "above" and _sign(difference) in ("at", "below"):
+    """Conclude what it means that the mask beats chance, but not the mean mask of other clips."""
+    if _beats_chance_alone(summary, "mask", "roc_auc"):
         return "So nothing shows that the mask's mean over channels knows more than where faces move in general."
     return None
 
 
 def weights_know_faces_in_general(summary: Summary) -> str | None:
-    """Said where the weights beat chance, but not the mean weights of other clips."""
-    score = _score(summary, "weights", "rank_correlation")
-    difference = _difference(summary, "weights", "weights of other clips", "rank_correlation")
-    if score and difference and _against_chance(score) == "above" and _sign(difference) in ("at", "below"):
+    """Conclude what it means that the weights beat chance, but not the mean weights of other clips."""
+    if _beats_chance_alone(summary, "weights", "rank_correlation"):
         return "So nothing shows that the weights know more than when faces move in general."
     return None
 
 
 def channels_cancel(summary: Summary) -> str | None:
-    """Said where the contrast of a clip's mask beats that of other clips, and its mean over channels does not."""
+    """Conclude what it means that the mask's contrast beats that of other clips, but its mean does not."""
     mean = _difference(summary, "mask", "mask of other clips", "roc_auc")
     contrast = _difference(summary, "mask contrast", "mask contrast of other clips", "roc_auc")
     if mean and contrast and _sign(mean) in ("at", "below") and _sign(contrast) == "above":
@@ -144,22 +88,14 @@ def channels_cancel(summary: Summary) -> str | None:
     return None
 
 
-CLAIMS = (
-    mask_against_chance,
-    pointing_against_chance,
-    contrast_against_chance,
-    weights_against_chance,
-    mask_against_other_clips,
-    contrast_against_other_clips,
-    mask_against_flow,
-    feature_map_after_against_before,
-    weights_against_other_clips,
-    weights_against_flow,
-    mask_knows_faces_in_general,
-    weights_know_faces_in_general,
-    channels_cancel,
-)
-"""Every claim, in the order in which the page makes them; the last three draw conclusions from those before."""
+CONCLUSIONS = (mask_knows_faces_in_general, weights_know_faces_in_general, channels_cancel)
+"""What follows from several entries, in the order in which the page has them."""
+
+
+def _beats_chance_alone(summary: Summary, what: str, measure: str) -> bool:
+    """Whether something is better than chance, but not than its mean over other clips."""
+    score, difference = _score(summary, what, measure), _difference(summary, what, f"{what} of other clips", measure)
+    return bool(score and difference and _against_chance(score) == "above" and _sign(difference) in ("at", "below"))
 
 
 def _score(summary: Summary, what: str, measure: str) -> Entry | None:

@@ -65,6 +65,8 @@ def render(study: Study, summary: Mapping[str, Any] | None, pictures: Mapping[st
     return environment.get_template(_TEMPLATE).render(
         study=study,
         name=study.params.dataset,
+        metrics=METRICS,
+        further=[name for name in METRICS if name != "accuracy"],
         partial=_partial(study),
         headline=_headline(study),
         protocol=_PROTOCOLS[study.params.protocol].format(folds=len(study.params.folds)),

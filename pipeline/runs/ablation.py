@@ -112,7 +112,7 @@ def run(seeds: int, workers: int | None = None, scheduler: str | None = None) ->
     if changed := experiments.uncommitted(base):
         click.echo(f"Uncommitted changes are part of the experiments: {', '.join(changed)}", err=True)
     click.echo(f"What DVC and the stages say is in {paths.ablation_logs(params.dataset)}/", err=True)
-    with experiments.copy(paths.ablation_copy(), base, _borrowed(params)) as copy:
+    with experiments.clone(paths.ablation_copy(), base, _borrowed(params)) as copy:
         _prepare(copy, params)
         missing = _missing(plan, base, params, copy)
         _train(missing, params, copy, workers, scheduler)
@@ -140,7 +140,7 @@ def _borrowed(params: Params) -> list[Path]:
     return [path for path in named if not path.is_absolute() and path != paths.SYNTHETIC]
 
 
-def _prepare(copy: experiments.Copy, params: Params) -> None:
+def _prepare(copy: experiments.Clone, params: Params) -> None:
     """What all variants share: everything up to the clips and their flow."""
     log = _fresh_log(params.dataset, "preparation")
     # With what dvc.lock names in place, DVC need not restore it stage by stage, writing all of dvc.lock for each.
@@ -155,7 +155,7 @@ def _prepare(copy: experiments.Copy, params: Params) -> None:
         ) from error
 
 
-def _missing(plan: Sequence[Experiment], base: str, params: Params, copy: experiments.Copy) -> list[Experiment]:
+def _missing(plan: Sequence[Experiment], base: str, params: Params, copy: experiments.Clone) -> list[Experiment]:
     """Experiments that have not been finished yet.
 
     Raises
@@ -242,7 +242,7 @@ def train_folds(seeds: int, workers: int | None = None, scheduler: str | None = 
 def _train(
     missing: Sequence[Experiment],
     params: Params,
-    copy: experiments.Copy,
+    copy: experiments.Clone,
     workers: int | None,
     scheduler: str | None,
 ) -> None:
@@ -268,7 +268,7 @@ def _unknown(plan: Sequence[Experiment], params: Params) -> dict[Job, Recipe]:
     return recipes
 
 
-def _make(missing: Sequence[Experiment], params: Params, copy: experiments.Copy) -> None:
+def _make(missing: Sequence[Experiment], params: Params, copy: experiments.Clone) -> None:
     """Make experiments, one after the other; their folds are in the run cache."""
     quiet = None if params.runtime.progress else True  # None: where stderr is no terminal
     for experiment in tqdm(missing, desc="ablation", unit="experiment", disable=quiet):

@@ -6,18 +6,16 @@ experiment comes back, as one git reference.
 """
 
 import contextlib
-import fcntl
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 import dvc.api
@@ -25,22 +23,22 @@ import psutil
 from dvc.exceptions import DvcException
 
 from pipeline.errors import InputError
+from pipeline.runs.recovery import dvc_processes
+from pipeline.storage.locks import held
 
 _LAST_LINES = 12  # of a log, in an error
-_PATIENCE = 10.0  # seconds in which a process that was killed is gone
 
 
 class Failed(Exception):
     """A command failed; the message is the end of its output."""
 
 
-class Copy:
+class Clone:
     """A clone of the checkout in the current folder, with its uncommitted changes, on its cache."""
 
-    def __init__(self, folder: Path, base: str, lock: IO[str]) -> None:
+    def __init__(self, folder: Path, base: str) -> None:
         self.folder = folder
         self._base = base
-        self._lock = lock
 
     def dvc(self, *arguments: str, log: Path) -> None:
         """Run a DVC command; its output goes to the end of the file `log`.
@@ -58,9 +56,7 @@ class Copy:
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a group of its own, which can be stopped as a whole
-                pass_fds=[self._lock.fileno()],  # as long as DVC lives, nobody else gets this copy
             )
-            _note(self._lock, os.getpid(), process.pid)
             try:
                 process.wait()
             finally:
@@ -88,7 +84,7 @@ class Copy:
 
 
 @contextmanager
-def copy(folder: Path, base: str, borrowed: list[Path]) -> Iterator[Copy]:
+def clone(folder: Path, base: str, borrowed: list[Path]) -> Iterator[Clone]:
     """A copy of the checkout in `folder`, for this process alone; removed in the end, also by SIGTERM and Ctrl-C.
 
     Uncommitted changes of files that git tracks come along, as they do with `dvc exp run`. A DVC that is still at work
@@ -108,64 +104,29 @@ def copy(folder: Path, base: str, borrowed: list[Path]) -> Iterator[Copy]:
     InputError
         Another process uses the folder.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with _stopped_by_signals(), folder.with_suffix(".lock").open("a+") as lock:
-        _take(lock, folder)
+    with (
+        _stopped_by_signals(),
+        held(folder.with_suffix(".lock"), f"{folder}: experiments are being made there already"),
+    ):
+        _stop_left_behind(folder)
         shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
         try:
             _clone(folder, base)
             for path in borrowed:
                 _link(folder, path)
-            yield Copy(folder, base, lock)
+            yield Clone(folder, base)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _take(lock: IO[str], folder: Path) -> None:
-    """Take the lock of a copy, if need be from a DVC that has outlived the process that started it."""
-    stopped, end = 0, time.monotonic()
-    while not _locked(lock):
-        lock.seek(0)
-        owner, working = (*map(int, lock.read().split()), 0, 0)[:2]
-        if working not in (0, stopped) and _is_left_behind(working, owner, folder):
-            # Its copy is thrown away, and what it shares with the checkout survives kills.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(working, signal.SIGKILL)
-            click.echo(f"{folder}: stopped DVC (process {working}), which a killed command had left at work", err=True)
-            stopped, end = working, time.monotonic() + _PATIENCE
-        elif time.monotonic() >= end:
-            raise InputError(
-                f"{folder}: experiments are being made there already (process {owner or 'just starting'}). Wait for it "
-                "to finish, or stop it, and run again."
-            )
-        time.sleep(0.1)
-    _note(lock, os.getpid())
-
-
-def _locked(lock: IO[str]) -> bool:
-    """Take a lock if nobody has it; whether it is ours now."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _note(lock: IO[str], *processes: int) -> None:
-    """Write down who has a lock: the process that took it, and the DVC that it runs."""
-    lock.seek(0)
-    lock.truncate()
-    lock.write(" ".join(map(str, processes)))
-    lock.flush()
-
-
-def _is_left_behind(process: int, owner: int, folder: Path) -> bool:
-    """Whether a process works in the copy though the owner, which started it, is no more."""
-    try:
-        found = psutil.Process(process)
-        return found.ppid() != owner and Path(found.cwd()) == folder.resolve()
-    except psutil.Error:
-        return False
+def _stop_left_behind(folder: Path) -> None:
+    """Stop a DVC that has outlived the process that started it; what it shares with the checkout survives kills."""
+    left = dvc_processes(folder)
+    for process in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # it leads a group of its own
+        click.echo(f"{folder}: stopped DVC (process {process.pid}), which a killed command had left at work", err=True)
+    psutil.wait_procs(left, timeout=10)
 
 
 def head() -> str:

@@ -24,7 +24,7 @@ from pipeline.device import resolve_device
 from pipeline.errors import InputError
 from pipeline.learning import fold
 from pipeline.params import Params, load_params, parse_params
-from pipeline.runs import queue, run_cache, worker
+from pipeline.runs import integrity, queue, run_cache, worker
 from pipeline.runs.queue import Job, Shared
 from pipeline.runs.run_cache import Recipe
 from pipeline.storage import sources
@@ -181,8 +181,9 @@ def default_workers(params: Params, device: torch.device) -> int:
 
 def _epochs(params: Params, network: str) -> int:
     """Epochs of one fold."""
-    selection = params.selection_among if network == networks.STANET else None
-    return fold.epochs(networks.network(network), params.network_settings(network), selection)
+    return fold.epochs(
+        networks.network(network), params.network_settings(network), trainings.selection(params, network)
+    )
 
 
 class _Progress:
@@ -226,7 +227,7 @@ def _as_it_is() -> tuple[Params, str]:
 def _job(params: Params, text: str, network: str, fold: str, experiment: str, recipe: Recipe) -> Job:
     classes, split = paths.classes(params.dataset), paths.split(params.dataset, fold)
     manifests = paths.parts(params.dataset) if network == networks.STANET else paths.inputs(params.dataset, network)
-    if run_cache.folder_hash(manifests) != recipe.hashes[manifests.as_posix()]:
+    if integrity.folder_hash(manifests) != recipe.hashes[manifests.as_posix()]:
         raise InputError(f"{manifests} was changed while the folds were looked at; run again")
     # The folder of the stage: either goes on where the other was interrupted.
     kept = trainings.resume_folder(experiment or params.dataset, network, fold)
@@ -258,7 +259,7 @@ def _shared(recipes: dict[Job, Recipe]) -> Shared:
             if path.startswith("pipeline/") and path.endswith(".py"):
                 modules[path] = digest
             elif path.startswith("pipeline/"):  # the folder of a network
-                if run_cache.folder_hash(Path(path), "*.py") != digest:
+                if integrity.folder_hash(Path(path), "*.py") != digest:
                     raise InputError(f"{path} was changed while the folds were looked at; run again")
                 modules |= {file.as_posix(): md5(file) for file in Path(path).rglob("*.py")}
     return Shared(Path.cwd(), worker.environment(["pipeline/runs/worker.py"]) | modules)

@@ -4,15 +4,13 @@ DVC takes a file of its cache for good once it is there, and a file of the works
 name (a hard link): a flipped byte would go into every later result without a word.
 """
 
-import configparser
+import functools
+import hashlib
 import json
-import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
-
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from pipeline import paths
 from pipeline.errors import InputError
@@ -20,7 +18,8 @@ from pipeline.runs import dvc_lock
 from pipeline.runs.dvc_lock import Output
 from pipeline.storage.digests import md5
 
-_DERIVED = ("data/", "models/", "results/")
+_RWLOCK = Path(".dvc/tmp/rwlock")
+"""Where DVC notes who reads and writes which files, while a stage runs."""
 
 
 class File(NamedTuple):
@@ -49,26 +48,33 @@ class Damaged(NamedTuple):
 # --- the inputs of a stage --------------------------------------------------------------------------------------------
 
 
-def check_inputs(script: str, arguments: Sequence[str], stage: str = "") -> None:
+def check_inputs(script: str) -> None:
     """Compare what a stage reads of other stages with the hashes in dvc.lock.
+
+    What it reads is what DVC has locked for it; by hand, what an earlier run of the stage depended on.
 
     Parameters
     ----------
-    script, arguments
-        The script of the stage and what it was called with. dvc.yaml says which files these arguments stand for.
-    stage
-        Name of the stage in dvc.yaml; empty for every stage with such a command.
+    script
+        The name of the stage's script.
 
     Raises
     ------
     InputError
         A file has another content; all of them are listed.
     """
-    wanted = _inputs(script, arguments, stage)
+    read = (_read_by_dvc() if "DVC_STAGE" in os.environ else []) or dvc_lock.dependencies(script)
+    outputs = [
+        output
+        for output in dvc_lock.outputs()
+        if any(_inside(output.path, path) or _inside(path, output.path) for path in read)
+        and Path(output.path).exists()
+        and not _is_whole(output)
+    ]
     found = [
         file.path
-        for file in named(dvc_lock.outputs())
-        if any(_inside(file.path.as_posix(), path) for path in wanted)
+        for file in named(outputs)
+        if any(_inside(file.path.as_posix(), path) for path in read)
         and file.path.is_file()
         and md5(file.path) != file.md5
     ]
@@ -81,42 +87,32 @@ def check_inputs(script: str, arguments: Sequence[str], stage: str = "") -> None
         )
 
 
-def _inputs(script: str, arguments: Sequence[str], stage: str) -> list[str]:
-    """What a command depends on of other stages' outputs: files and folders."""
-    yaml = YAML(typ="safe")
+def _read_by_dvc() -> list[str]:
+    """List what the DVC that started this process has locked for reading, relative to the checkout."""
     try:
-        params = yaml.load(paths.PARAMS)
-        stages = yaml.load(Path("dvc.yaml"))["stages"]
-        found = []
-        for declared in [stages[stage]] if stage in stages else stages.values():
-            declared = declared.get("do", declared)
-            names = _named(declared["cmd"], script, arguments)
-            if names is None:
-                continue
-            database = params["databases"].get(names.get("key"), {})
-            names |= {"item.raw": str(database.get("raw", ""))}
-            names |= dict.fromkeys(("dataset", "item.dataset"), str(params["dataset"]))
-            for dependency in declared.get("deps", []):
-                for name, value in names.items():
-                    dependency = dependency.replace(f"${{{name}}}", value)
-                found += [dependency] if dependency.startswith(_DERIVED) else []
-    except (OSError, YAMLError, KeyError, TypeError, AttributeError):
-        return []  # the stage says better what is wrong
-    return found
+        locked = json.loads(_RWLOCK.read_bytes())["read"]
+    except (OSError, ValueError, KeyError):  # another DVC is just writing the file
+        return []
+    root = f"{Path.cwd().as_posix()}/"
+    pids = {path.removeprefix(root): {reader["pid"] for reader in readers} for path, readers in locked.items()}
+    # A shell may stand between DVC and this process: then what any DVC reads here is compared.
+    return [path for path, readers in pids.items() if os.getppid() in readers] or list(pids)
 
 
-def _named(template: str, script: str, arguments: Sequence[str]) -> dict[str, str] | None:
-    """What each variable in the command of a stage is in a call of its script; None for a call of another stage."""
-    _, _, module, *words = shlex.split(template)  # stages/python -m stages.train stanet ${item.fold}
-    if module != f"stages.{script}" or len(words) != len(arguments):
-        return None
-    names = {}
-    for word, value in zip(words, arguments, strict=True):
-        if word.startswith("${"):
-            names[word[2:-1]] = value
-        elif word != value:
-            return None
-    return names
+def _is_whole(output: Output) -> bool:
+    """Whether a folder has the hash that dvc.lock names; where it has not, only the cache knows which file differs."""
+    return output.md5.endswith(".dir") and folder_hash(Path(output.path)) == output.md5
+
+
+def folder_hash(folder: Path, pattern: str = "*") -> str:
+    """Return the hash by which DVC knows a folder: the MD5 of the list of its files' names and MD5s.
+
+    `pattern` leaves out files that DVC ignores.
+    """
+    files = sorted(path for path in folder.rglob(pattern) if path.is_file())
+    entries = [{"md5": md5(path), "relpath": path.relative_to(folder).as_posix()} for path in files]
+    listed = json.dumps(sorted(entries, key=lambda entry: entry["relpath"]), sort_keys=True)
+    return f"{hashlib.md5(listed.encode()).hexdigest()}.dir"
 
 
 def _inside(path: str, folder: str) -> bool:
@@ -210,11 +206,12 @@ def remove(damaged: Iterable[Damaged]) -> None:
 
 
 def _object(digest: str) -> Path:
-    return _cache() / digest[:2] / digest[2:]
+    return _cache(Path.cwd()) / digest[:2] / digest[2:]
 
 
-def _cache() -> Path:
-    """DVC's cache of files; a setting of this checkout alone counts before the one that git has."""
-    config = configparser.ConfigParser(strict=False)
-    config.read([".dvc/config", ".dvc/config.local"], encoding="utf-8")
-    return Path(".dvc") / config.get("cache", "dir", fallback="cache").strip("'\"") / "files/md5"
+@functools.cache
+def _cache(checkout: Path) -> Path:
+    """Return DVC's cache of files, by all levels of its configuration."""
+    from dvc.config import Config
+
+    return Path(Config(checkout / ".dvc", validate=False)["cache"].get("dir", ".dvc/cache")) / "files/md5"

@@ -9,7 +9,6 @@ The one place that reaches into DVC's own classes, whose version is pinned in re
 """
 
 import hashlib
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,7 +24,6 @@ from dvc_data.hashfile.meta import Meta
 from dvc_objects.fs.local import LocalFileSystem
 
 from pipeline import paths
-from pipeline.storage.digests import md5
 
 
 class Recipe(NamedTuple):
@@ -70,17 +68,6 @@ def keep(recipe: Recipe, contents: Mapping[Path, bytes]) -> None:
                 cache.protect(cache.oid_to_path(digest))
             out.hash_info, out.meta = HashInfo("md5", digest), Meta(size=len(content))
         repo.stage_cache.save(stage)
-
-
-def folder_hash(folder: Path, pattern: str = "*") -> str:
-    """Return the hash by which DVC knows a folder: the MD5 of the list of names and MD5s of its files.
-
-    `pattern` leaves out files that DVC ignores.
-    """
-    files = sorted(path for path in folder.rglob(pattern) if path.is_file())
-    entries = [{"md5": md5(path), "relpath": path.relative_to(folder).as_posix()} for path in files]
-    listed = json.dumps(sorted(entries, key=lambda entry: entry["relpath"]), sort_keys=True)
-    return f"{hashlib.md5(listed.encode()).hexdigest()}.dir"
 
 
 def _recipe(repo: Repo, name: str, params: Path) -> Recipe:

@@ -3,12 +3,15 @@
 It exists where the study has a database whose clips may lack frames.
 """
 
-import pandas as pd
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMN = "n_missing"
 
 
-def counts(table: pd.DataFrame) -> dict[str, int]:
+def counts(table: "pd.DataFrame") -> dict[str, int]:
     """Return how many frames each clip of a table lacks, for those that lack any."""
     if COLUMN not in table:
         return {}

@@ -5,7 +5,6 @@ of everything that they depend on: parts of other frames, settings or code are n
 complete file that carries its own checksum.
 """
 
-import fcntl
 import hashlib
 import io
 import json
@@ -20,10 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import InputError
+from pipeline.storage.locks import held
 from pipeline.storage.outputs import NO_ROOM
 
 _DIGEST = hashlib.sha256().digest_size  # bytes before the array in the file of a part
-_LOCK = "lock"
 
 
 def key(facts: Mapping[str, object], files: Iterable[Path]) -> str:
@@ -122,19 +121,7 @@ def resumable(folder: Path, key: str) -> Iterator[Parts]:
     InputError
         Another process is at work in `folder`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK).open("a+") as lock:  # stays in place: a lock on a file that was removed keeps nobody out
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system releases it, also when the process is killed
-        except BlockingIOError as error:
-            lock.seek(0)
-            raise InputError(
-                f"{folder}: another process ({lock.read()}) is at work on the same result. "
-                "Wait for it to finish, or stop it, and run again."
-            ) from error
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+    with held(folder / "lock", f"{folder}: another process is at work on the same result"):
         others = [other for other in folder.iterdir() if other.is_dir() and other.name != key]
         stale = any(any(other.glob("*.part")) for other in others)
         for other in others:

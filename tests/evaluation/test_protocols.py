@@ -77,7 +77,7 @@ def test_k_fold_tests_every_subject_in_exactly_one_fold(count):
 
 def test_k_fold_gives_equal_folds_every_time_whatever_was_drawn_before():
     first = protocols.folds("k-fold", ["fold1", "fold2", "fold3"], study())
-    np.random.seed(7)  # noqa: NPY002 -- the one that scikit-learn would take without a seed of its own
+    np.random.seed(7)  # the state that scikit-learn would take without a seed of its own
     assert protocols.folds("k-fold", ["fold1", "fold2", "fold3"], study()) == first
 
 
@@ -85,14 +85,17 @@ def unbalance(clips, folds):
     """How far the share of each class in each fold is from its share in the study: sum over folds and classes."""
     share = clips["label"].value_counts(normalize=True)
     sizes = [clips[clips["subject"].isin(subjects)]["label"].value_counts() for subjects in folds.values()]
-    return sum(abs(counts.get(label, 0) - share[label] * len(clips) / len(folds)) for counts in sizes for label in share.index)
+    return sum(
+        abs(counts.get(label, 0) - share[label] * len(clips) / len(folds)) for counts in sizes for label in share.index
+    )
 
 
 def test_k_fold_is_better_balanced_than_subjects_at_random():
     clips, names = study(), [f"fold{number}" for number in range(1, 6)]
     subjects, rng = clips["subject"].unique(), np.random.default_rng(0)
     at_random = [
-        unbalance(clips, dict(zip(names, np.array_split(rng.permutation(subjects), 5), strict=True))) for _ in range(100)
+        unbalance(clips, dict(zip(names, np.array_split(rng.permutation(subjects), 5), strict=True)))
+        for _ in range(100)
     ]
     assert unbalance(clips, protocols.folds("k-fold", names, clips)) < np.quantile(at_random, 0.05)
 

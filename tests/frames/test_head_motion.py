@@ -95,6 +95,17 @@ def test_a_filmed_head_is_followed():
         assert apart(found, known) < 0.15  # of up to 2.1: flow of small pictures is a little too short
 
 
+@pytest.mark.parametrize("fit", ["similarity", "keep", ""])
+def test_an_unknown_map_is_an_error_and_not_a_translation(fit):
+    with pytest.raises(ValueError, match=f"expected one of translation, affine; found '{fit}'"):
+        fitted(np.zeros((2, 64, 64), np.float32), fit)
+    if fit != "keep":
+        with pytest.raises(ValueError, match="expected one of"):
+            follow(np.zeros((2, 64, 64, 3), np.uint8), fit)
+        with pytest.raises(ValueError, match="expected one of"):
+            without(np.zeros((1, 2, 64, 64), np.float32), np.tile(np.eye(3)[:2], (2, 1, 1)), fit)
+
+
 def test_a_translation_is_followed_without_turns():
     shifts = [turned(shift=(0.3 * t, -0.2 * t)) for t in range(5)]
     path = follow(filmed(shifts, texture()), "translation")

@@ -172,7 +172,11 @@ def parts_of(folder):
 
 @pytest.mark.parametrize(
     "change",
-    [{"every_view": True, "views": augmentation.views((1.0,), False)[:3]}, {"every_view": False}, {"precision": "bf16"}],
+    [
+        {"every_view": True, "views": augmentation.views((1.0,), False)[:3]},
+        {"every_view": False},
+        {"precision": "bf16"},
+    ],
 )
 def test_a_resumed_training_ends_with_the_bytes_of_an_uninterrupted_one(tmp_path, change):
     data = clips(6), clips(3, seed=1)[0]
@@ -330,7 +334,14 @@ def energy_objective():
 def train_motion_energy(parts=None, on_epoch=None, **changes):
     flow, labels = clips(16)
     return training.train_fold(
-        [Phase("", MotionEnergy(), energy_objective(), settings(**{"epochs": 10, "lr": 0.05, "batch_size": 7} | changes))],
+        [
+            Phase(
+                "",
+                MotionEnergy(),
+                energy_objective(),
+                settings(**{"epochs": 10, "lr": 0.05, "batch_size": 7} | changes),
+            )
+        ],
         torch.cat([flow, clips(8, seed=1)[0]]),
         torch.arange(16),
         labels,

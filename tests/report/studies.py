@@ -66,7 +66,7 @@ def others(table):
 
 def table1(table, dataset="casme2"):
     """Table 1 of the study, with what the paper gives for a dataset."""
-    key = table.to_csv(), dataset
+    key = table.to_csv(), dataset, *metrics.METRICS
     if key not in _TABLES:
         methods = [
             Method(name, [found], name.replace("_", " ").upper(), 72, "a remark" if name == "higo" else "")

@@ -57,6 +57,8 @@ def page_of(made):
     pictures = dict.fromkeys(NAMES, "data:,") | {"clips": {}}
     if not made.weights():
         del pictures["temporal"]
+    if made.params.head_motion != "keep":
+        pictures["head_motion"] = "data:,"
     scored = made.scored()
     summary = None if scored is None else attention_scores.summarise(scored)
     return Page(page.render(made, summary, pictures))
@@ -116,6 +118,17 @@ def test_a_metric_of_the_table_is_shown_with_its_interval(monkeypatch):
     low, high = significance.bootstrap_intervals(made.predictions, CLASSES)["balance"]
     assert f"Balance{percent(made.metrics['balance'])}" in shown.text
     assert f"{percent(low)} to {percent(high)}" in shown.text
+    assert "<th>UF1</th><th>UAR</th><th>Balance</th><th>Won" in shown.source
+    assert all(f"{value:.3f}" in shown.cells for value in made.table1["balance"])
+
+
+@pytest.mark.parametrize("fit", ["translation", "affine"])
+def test_the_figure_of_the_head_names_the_map_that_was_fitted(fit):
+    made = study()
+    params = copy.copy(made.params)
+    object.__setattr__(params, "head_motion", fit)
+    shown = page_of(dataclasses.replace(made, params=params))
+    assert f"the {fit} map that most of the picture agrees on" in shown.text
 
 
 def test_every_mistake_is_listed_most_confident_first(whole):

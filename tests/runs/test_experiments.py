@@ -69,7 +69,7 @@ def state():
 
 
 def make(name, seed):
-    with experiments.copy(COPY, experiments.head(), [Path("lent/brought.txt")]) as copy:
+    with experiments.clone(COPY, experiments.head(), [Path("lent/brought.txt")]) as copy:
         copy.run(name, {"seed": seed}, LOG)
 
 
@@ -91,7 +91,7 @@ def test_an_experiment_has_the_uncommitted_changes_and_leaves_the_checkout_alone
 @pytest.mark.whole_run
 def test_experiments_belong_to_the_commit_that_they_began_with(checkout):
     base = experiments.head()
-    with experiments.copy(COPY, base, [Path("lent/brought.txt")]) as copy:
+    with experiments.clone(COPY, base, [Path("lent/brought.txt")]) as copy:
         git("commit", "--quiet", "--all", "--message", "second")
         copy.run("third", {"seed": 3}, LOG)
     assert experiments.commit_of("third", base)
@@ -119,11 +119,24 @@ def test_what_the_cache_has_lost_is_none(checkout):
 def test_one_copy_at_a_time_and_rests_of_a_killed_run_do_no_harm(checkout):
     COPY.mkdir(parents=True)
     (COPY / "rest").write_text("")
-    with experiments.copy(COPY, experiments.head(), []) as copy:
+    with experiments.clone(COPY, experiments.head(), []) as copy:
         assert not (copy.folder / "rest").exists()
-        with pytest.raises(InputError, match="already"), experiments.copy(COPY, experiments.head(), []):
+        with pytest.raises(InputError, match="already"), experiments.clone(COPY, experiments.head(), []):
             pass
         assert (copy.folder / "dvc.yaml").exists()
+
+
+def test_dvc_that_a_killed_command_left_at_work_in_the_copy_is_stopped(checkout, capfd):
+    COPY.mkdir(parents=True)
+    command = [sys.executable, "-c", "import time; time.sleep(60)", "dvc"]
+    with (
+        subprocess.Popen(command, cwd=COPY, start_new_session=True) as left,
+        subprocess.Popen(command, start_new_session=True) as elsewhere,
+    ):
+        with experiments.clone(COPY, experiments.head(), []):
+            assert left.poll() is not None and elsewhere.poll() is None
+        elsewhere.kill()
+    assert f"stopped DVC (process {left.pid})" in capfd.readouterr().err
 
 
 def test_a_folder_of_another_checkout_is_no_checkout(checkout, monkeypatch):
@@ -136,7 +149,7 @@ def test_what_dvc_refuses_is_an_error_with_its_words(checkout, monkeypatch):
     monkeypatch.setattr(experiments.os.path, "relpath", lambda path, start: "--nonsense")
     with (
         pytest.raises(experiments.Failed, match=r"dvc cache dir --local --nonsense` failed in .*\n?.*nonsense"),
-        experiments.copy(COPY, experiments.head(), []),
+        experiments.clone(COPY, experiments.head(), []),
     ):
         pass
 

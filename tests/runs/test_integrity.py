@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import subprocess
+import sys
 import types
 from pathlib import Path
 
@@ -19,7 +21,6 @@ from tests.runs.test_recovery import written
 
 ROOT = Path(__file__).parents[2]
 CLIPS, SPLIT, FOLD = "data/synthetic/clips.csv", "data/synthetic/splits/sub01.csv", "results/synthetic/folds/sub01.csv"
-RECORDINGS, NETWORK_FOLD = "data/synthetic/recordings.csv", "results/synthetic/cnn_lstm/folds/sub01.csv"
 
 
 def cached(content: bytes) -> Path:
@@ -38,7 +39,6 @@ def checkout(tmp_path, monkeypatch):
     for name in ("params.yaml", "dvc.yaml"):
         Path(name).write_text((ROOT / name).read_text())
     contents = {CLIPS: b"clip,subject\na,sub01\n", SPLIT: b"clip\na\n", FOLD: b"clip,p_a\na,0.25\n"}
-    contents |= {RECORDINGS: b"clip,apex\na,3\n", NETWORK_FOLD: b"clip,p_a\na,0.75\n"}
     for name, content in contents.items():
         cached(content).parent.mkdir(parents=True, exist_ok=True)
         cached(content).write_bytes(content)
@@ -51,12 +51,11 @@ def checkout(tmp_path, monkeypatch):
     (cached(listed).parent / f"{folder[2:]}.dir").write_bytes(listed)
     stages = {
         "task@synthetic": {
-            "cmd": "task",
+            "cmd": "stages/python -m stages.task",
             "outs": [out(CLIPS, md5[CLIPS], 21), out("data/synthetic/splits", f"{folder}.dir", 7)],
         },
-        "train@synthetic-sub01": {"cmd": "train", "outs": [out(FOLD, md5[FOLD], 16)]},
-        "index@synthetic": {"cmd": "index", "outs": [out(RECORDINGS, md5[RECORDINGS], 14)]},
-        "train_network@synthetic-cnn_lstm-sub01": {"cmd": "train", "outs": [out(NETWORK_FOLD, md5[NETWORK_FOLD], 16)]},
+        "train@synthetic-sub01": {"cmd": "stages/python -m stages.train stanet sub01", "outs": [out(FOLD, md5[FOLD], 16)]},
+        "aggregate@synthetic": {"cmd": "stages/python -m stages.aggregate stanet", "deps": [out(FOLD, md5[FOLD], 16)], "outs": []},
     }
     Path("dvc.lock").write_text(written(stages))
     return contents
@@ -78,9 +77,9 @@ def verify(*options: str) -> tuple[int, str]:
 
 
 def test_all_is_well(checkout):
-    integrity.check_inputs("aggregate", ["stanet"])
+    integrity.check_inputs("aggregate")
     code, said = verify()
-    assert code == 0 and "6 objects in DVC's cache, 0 MB read\nNone is damaged" in said
+    assert code == 0 and "4 objects in DVC's cache, 0 MB read\nNone is damaged" in said
 
 
 @pytest.mark.parametrize(("file", "stage"), [(CLIPS, "task"), (FOLD, "train"), (SPLIT, "task")])
@@ -125,56 +124,106 @@ def test_the_list_of_a_folder_is_checked_as_well(checkout):
 def test_another_place_of_the_cache_is_found(checkout):
     Path(".dvc/cache").rename("elsewhere")
     Path(".dvc/config.local").write_text("[cache]\n    dir = ../elsewhere\n")
-    assert "6 objects" in verify()[1]
+    assert "4 objects" in verify()[1]
+
+
+@pytest.mark.parametrize("place", ["global", "system"])
+def test_a_cache_that_the_configuration_of_the_user_or_the_machine_names_is_found(checkout, monkeypatch, place):
+    monkeypatch.setenv(f"DVC_{place.upper()}_CONFIG_DIR", str(Path("levels").absolute()))
+    Path(".dvc/cache").rename("elsewhere")
+    Path("levels").mkdir()
+    Path("levels/config").write_text(f"[cache]\n    dir = {Path('elsewhere').absolute()}\n")
+    assert "4 objects" in verify()[1]
+
+
+@pytest.fixture
+def reading(checkout, monkeypatch):
+    """Say what the DVC that started this process reads, as its rwlock does; another DVC reads SPLIT."""
+    monkeypatch.setenv("DVC_STAGE", "a@synthetic")
+
+    def reads(*files: str, pid: int = 0) -> None:
+        readers = {str(Path(file).absolute()): [{"pid": pid or os.getppid(), "cmd": "dvc repro"}] for file in files}
+        if SPLIT not in files:
+            readers[str(Path(SPLIT).absolute())] = [{"pid": 2**22 + 1, "cmd": "dvc repro"}]
+        Path(".dvc/tmp").mkdir(exist_ok=True)
+        Path(".dvc/tmp/rwlock").write_text(json.dumps({"write": {}, "read": readers}))
+
+    return reads
 
 
 @pytest.mark.parametrize(
-    ("script", "arguments", "file"),
-    [
-        ("aggregate", ["stanet"], FOLD),
-        ("aggregate", ["stanet"], CLIPS),
-        ("aggregate", ["cnn_lstm"], CLIPS),
-        ("aggregate", ["cnn_lstm"], NETWORK_FOLD),
-        ("report", [], CLIPS),
-        ("train", ["stanet", "sub01"], SPLIT),
-        ("train", ["cnn_lstm", "sub01"], SPLIT),
-        ("inputs", ["synthetic", "synthetic", "cnn_lstm"], RECORDINGS),
-        ("gather", ["synthetic"], RECORDINGS),
-    ],
+    ("read", "file"),
+    [("results/synthetic/folds", FOLD), (CLIPS, CLIPS), (SPLIT, SPLIT), ("data/synthetic/splits", SPLIT)],
 )
-def test_a_damaged_input_is_named_before_the_stage_starts(checkout, script, arguments, file):
+def test_a_damaged_input_is_named_before_the_stage_starts(checkout, reading, read, file):
+    reading("dvc.yaml", read)
+    integrity.check_inputs("train")
     flip(file)
     with pytest.raises(InputError, match=f"found another in:\n  {file}\n.*python -m pipeline verify"):
-        integrity.check_inputs(script, arguments)
+        integrity.check_inputs("train")
 
 
-def test_what_a_stage_does_not_read_does_not_stop_it(checkout):
+def test_what_a_stage_does_not_read_does_not_stop_it(checkout, reading):
+    reading(CLIPS)
     flip(FOLD)
-    integrity.check_inputs("train", ["stanet", "sub01"])
-    integrity.check_inputs("aggregate", ["cnn_lstm"])
+    flip(SPLIT)  # read by another DVC
+    integrity.check_inputs("train")
+    reading("data/synthetic/splits/sub02.csv")  # of the same folder
+    integrity.check_inputs("train")
+
+
+def test_where_a_shell_stands_between_dvc_and_the_stage_its_inputs_are_compared_as_well(checkout, reading):
+    reading(FOLD, pid=2**22 + 2)
+    flip(FOLD)
+    with pytest.raises(InputError, match=FOLD):
+        integrity.check_inputs("train")
+
+
+@pytest.mark.parametrize("content", [None, "", '{"read": {"'])
+def test_without_the_notes_of_dvc_an_earlier_run_of_the_stage_tells_what_it_reads(checkout, monkeypatch, content):
+    monkeypatch.setenv("DVC_STAGE", "aggregate@synthetic")
+    if content is not None:
+        Path(".dvc/tmp").mkdir()
+        Path(".dvc/tmp/rwlock").write_text(content)
     flip(SPLIT)
-    integrity.check_inputs("train", ["stanet", "sub02"])
-    flip(RECORDINGS)
-    integrity.check_inputs("inputs", ["synthetic", "synthetic", "fdm"], "comparator_inputs")
+    integrity.check_inputs("aggregate")
+    flip(FOLD)
+    with pytest.raises(InputError, match=FOLD):
+        integrity.check_inputs("aggregate")
+
+
+def test_dvc_notes_what_a_stage_reads_before_it_starts(tmp_path):
+    """The one file of DVC's own that is read, as DVC writes it."""
+    say = "from pipeline.runs import integrity; print(sorted(integrity._read_by_dvc()))"
+    (tmp_path / "a.txt").write_text("a")
+    (tmp_path / "dvc.yaml").write_text(f"stages:\n  say:\n    cmd: {sys.executable} -c '{say}'\n    deps: [a.txt]\n")
+    for command in ("init --no-scm --quiet", "repro --quiet"):
+        done = subprocess.run(
+            [sys.executable, "-m", "dvc", *command.split()],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+    assert done.stdout == "['a.txt']\n", done.stderr
 
 
 def a_stage(function, name="aggregate"):
     """A function as the command of a stage."""
     namespace = {"__spec__": types.SimpleNamespace(name=f"stages.{name}")}
-    with_a_name = types.FunctionType(function.__code__, globals() | namespace, function.__name__)
-    return stage(click.argument("network")(with_a_name))
+    return stage(types.FunctionType(function.__code__, globals() | namespace, function.__name__))
 
 
 def started(command: click.Command, environment: dict) -> str:
-    result = CliRunner(env=environment).invoke(command, ["stanet"], catch_exceptions=False)
+    result = CliRunner(env=environment).invoke(command, catch_exceptions=False)
     return f"{result.exit_code} {result.output}"
 
 
-def works(network: str) -> None:
+def works() -> None:
     click.echo("it ran")
 
 
-def fails(network: str) -> None:
+def fails() -> None:
     raise KeyError("p_a")
 
 

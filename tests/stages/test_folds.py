@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.stages.conftest import Workspace, copy_of, ran
-from tests.tiny import TINY
+from tests.tiny import TINY, shrink
 
 SUBJECTS = TINY["subjects"]
 TRAIN = [f"train@synthetic-{subject}" for subject in SUBJECTS]
@@ -90,6 +90,24 @@ def test_what_is_left_is_what_dvc_repro_leaves(clean, finished, tmp_path):
     ]
 
 
+def test_another_network_has_its_folds_in_the_same_queue(finished, tmp_path):
+    """Its files are what `dvc repro` leaves, and DVC finds them done."""
+    one, other = (copy_of(finished, tmp_path / name).unrendered() for name in "ab")
+    for workspace in (one, other):
+        own = {"features": 8, "hidden": 8, "epochs": 2, "crop": 56}
+        shrink(workspace.root / "params.yaml", {"lambda": 1e-7, "networks": {"names": ["cnn_lstm"], "cnn_lstm": own}})
+    output = one.pipeline(*FOLDS)
+    assert "synthetic: 6 of 6 folds to train" in output and finished_folds(output) == 6
+    assert "cnn_lstm sub02 finished" in output and not [stage for stage in ran(output) if stage.startswith("train")]
+    assert {"network_inputs@synthetic-cnn_lstm", "pool@synthetic-cnn_lstm", "compare@synthetic"} <= ran(output)
+    other.dvc("repro")
+    assert one.outputs() == other.outputs()
+    assert "synthetic: 0 of 6 folds to train" in one.pipeline(*FOLDS)
+    one.edit("    features: 8 ", "    features: 9 ")
+    output = one.pipeline(*FOLDS)
+    assert "synthetic: 3 of 6 folds to train" in output and output.count("cnn_lstm sub") >= 3
+
+
 def test_folds_that_dvc_knows_are_not_trained(workspace):
     output = workspace.pipeline(*FOLDS)
     assert "synthetic: 0 of 3 folds to train" in output and not ran(output)
@@ -168,7 +186,8 @@ def test_all_variants_are_one_queue_and_their_experiments_train_nothing(workspac
 def test_a_fold_that_fails_is_reported_and_does_not_stop_the_others(unfinished):
     unfinished.edit(
         "    memory.keep_freed_memory()\n",
-        '    if fold.name == "sub02":\n        raise RuntimeError("broken on purpose")\n    memory.keep_freed_memory()\n',
+        '    if fold.name == "sub02":\n        raise RuntimeError("broken on purpose")\n'
+        "    memory.keep_freed_memory()\n",
         "pipeline/learning/fold.py",
     )
     output = unfinished.pipeline(*FOLDS, fails=True)

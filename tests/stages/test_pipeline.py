@@ -43,6 +43,7 @@ def workspace(workspace) -> Workspace:
 
 def test_the_files_are_those_of_the_contract(finished):
     data, results = finished.root / "data/synthetic", finished.root / "results/synthetic"
+    assert (finished.root / "data/README.md").is_file()  # of git, beside what the stages write
     clips = pd.read_csv(data / "clips.csv")
     columns = ["clip", "subject", "label", "onset", "apex", "offset", "n_frames", "frames"]
     assert list(clips.columns) == [*columns, "database"] and set(clips["database"]) == {"synthetic"}

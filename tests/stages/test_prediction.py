@@ -14,6 +14,8 @@ import torch
 from pipeline import prediction
 from pipeline.errors import InputError
 from pipeline.learning import training
+from pipeline.learning.augmentation import TEST_VIEW
+from pipeline.learning.training import TrainingSettings
 from pipeline.networks.stanet import trained
 from tests.stages.conftest import copy_of
 from tests.tiny import TINY
@@ -88,10 +90,11 @@ def test_a_new_clip_gets_the_mean_of_all_networks(study, tmp_path):
     found = prediction.predict(str(elsewhere(study, row, tmp_path / "new")), picture=tmp_path / "new.svg")
     with h5py.File("data/synthetic/flow.h5") as file:
         flow = torch.from_numpy(file["flow"][:1])
+    shown = TrainingSettings(epochs=1, lr=1.0, batch_size=1, views=(TEST_VIEW,), crop=56)
     each = []
     for subject in SUBJECTS:
         network = trained.load(Path(f"models/synthetic/{subject}.pt")).network
-        each.append(training.predict(network, flow, crop=56, batch_size=1, device=torch.device("cpu"))[0])
+        each.append(training.predict(network, flow, shown, torch.device("cpu"))[0])
     np.testing.assert_allclose(list(found.probabilities.values()), np.mean(each, axis=0), rtol=1e-5)
     assert np.ptp(each, axis=0).max() > 1e-3  # the networks do not agree by themselves
     assert found.held_out == tuple(SUBJECTS) and found.clip.label is None

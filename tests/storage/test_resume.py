@@ -171,7 +171,7 @@ def test_a_second_process_is_refused_while_the_first_one_is_at_work(tmp_path):
     first = start(folder, made, 0.3)
     assert first.stdout.readline() == "at work\n"
     _, errors = start(folder, made).communicate()
-    assert f"another process ({first.pid}) is at work" in errors
+    assert f"another process is at work on the same result (process {first.pid})" in errors
     output, errors = first.communicate()
     assert "done" in output, errors
     assert made.read_text().split() == ["0", "1", "2", "3", "4", "5"]

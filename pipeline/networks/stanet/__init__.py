@@ -24,5 +24,5 @@ class Settings(Augmented):
     pooling: Positive = 1
     regions: Positive = 3
     readout: Literal["last", "mean"] = "mean"
-    precision: Literal["float32", "tf32", "bf16"] = "float32"
+    precision: str = "float32"
     compile: bool = False

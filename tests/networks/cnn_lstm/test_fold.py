@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +10,20 @@ import pandas as pd
 import pytest
 import torch
 
-from pipeline.networks.cnn_lstm import fold
-from pipeline.networks.cnn_lstm.fold import Kept, Pictures
+from pipeline import networks, trainings
 from pipeline.errors import InputError
-from pipeline.evaluation import loso
+from pipeline.evaluation import protocols
+from pipeline.learning import fold, inputs
 from pipeline.learning.checkpoint import Checkpoint
+from pipeline.learning.inputs import Inputs
 from pipeline.params import load_params
 from pipeline.storage import clip_store, resume
 from pipeline.storage.digests import sha256
-from pipeline.storage.parts import File, Part
+from pipeline.storage.parts import File
+from pipeline.storage.sources import Source
 from tests.tiny import shrink
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CPU = torch.device("cpu")
 CLASSES = ["negative", "positive"]
 CLIPS = tuple(f"{subject}/{number}" for subject in ("s1", "s2", "s3") for number in range(4))
@@ -38,13 +41,13 @@ def arithmetic():
 def params(tmp_path):
     """Parameters of a study of twelve clips; some can be changed."""
 
-    def make(**changes):
+    def make(own_changes=None, **changes):
         shutil.copy(ROOT / "params.yaml", tmp_path)
         tiny = {"subjects": ["s1", "s2", "s3"], "resize": {"size": SIZE}, "model": {"pooling": 1}}
-        own = {"cnn_lstm": {"features": 8, "hidden": 8}}
-        training = {"epochs": 2, "threads": 1, "batch_size": 4, "augmentation": {"crop": 56}}
-        shrink(tmp_path / "params.yaml", tiny | {"train": training, "comparators": own})
-        shrink(tmp_path / "params.yaml", changes)
+        own = {"features": 8, "hidden": 8, "epochs": 2, "batch_size": 4, "crop": 56}
+        training = {"threads": 1, "augmentation": {"crop": 56}}
+        shrink(tmp_path / "params.yaml", tiny | {"train": training, "networks": {"cnn_lstm": own}})
+        shrink(tmp_path / "params.yaml", {"networks": {"cnn_lstm": own_changes or {}}} | changes)
         return load_params(tmp_path / "params.yaml")
 
     return make
@@ -59,11 +62,16 @@ def pictures(with_apex=CLIPS, held_out="", leak=None, without_apex=()):
         states[row, 2, 0, half] += 100
         if leak is not None and clip.startswith(held_out):
             states[row] = leak
-    return Pictures(torch.from_numpy(states), CLIPS, frozenset(with_apex), tuple(without_apex), 20, ("0" * 64,))
+    known = frozenset(with_apex), tuple(without_apex)
+    return Inputs(CLIPS, torch.from_numpy(states), *known, 20, SIZE, {}, ("0" * 64,))
 
 
-def run(params, subject="s2", table=TABLE, shown=None, **options):
-    return fold.run(params, subject, CLASSES, loso.split(table, subject), shown or pictures(), CPU, **options)
+def training(params, name="s2", table=TABLE, subjects=None, classes=CLASSES):
+    return trainings.training(params, "cnn_lstm", name, classes, protocols.split(table, subjects or [name]))
+
+
+def run(params, name="s2", table=TABLE, shown=None, subjects=None, **options):
+    return fold.run(*training(params, name, table, subjects), shown or pictures(), CPU, **options)
 
 
 def table_of(content):
@@ -71,7 +79,7 @@ def table_of(content):
 
 
 def test_it_learns_what_can_be_learned(params):
-    found = table_of(run(params(train={"epochs": 20, "lr": 3e-3})).predictions)
+    found = table_of(run(params({"epochs": 20, "lr": 3e-3})).predictions)
     assert list(found["predicted"]) == list(found["label"])
 
 
@@ -90,7 +98,7 @@ def test_the_files_are_those_of_a_fold(params, tmp_path):
     (tmp_path / "s2.pt").write_bytes(files.model)
     found = Checkpoint.read(tmp_path / "s2.pt")
     assert (found.held_out, found.classes, found.frames, found.size) == ("s2", CLASSES, 20, SIZE)
-    assert found.params["cnn_lstm"]["features"] == 8
+    assert found.params["cnn_lstm"]["features"] == 8 and found.params["train"]["epochs"] == 2
     assert {name.split(".")[0] for name in found.state_dict} == {"cnn", "lstm", "classifier"}
 
 
@@ -143,7 +151,8 @@ def test_a_study_without_apexes_trains_nothing_and_predicts_nothing(params, know
 
 
 def test_a_fold_that_is_not_wanted_has_tables_without_rows(params, tmp_path):
-    files = fold.run(params(), "s2", CLASSES, loso.split(TABLE, "s2")[:0], fold.NO_PICTURES, CPU)
+    task = training(params())
+    files = fold.run(*task._replace(fold=replace(task.fold, split=task.fold.split[:0])), inputs.NOTHING, CPU)
     assert files.predictions == b"clip,subject,label,predicted,p_negative,p_positive\n"
     (tmp_path / "s2.pt").write_bytes(files.model)
     with pytest.raises(InputError, match="empty file of a fold"):
@@ -154,53 +163,55 @@ class Interrupted(Exception):
     pass
 
 
-def stop_at(turn, epoch):
-    """Progress display that ends the `turn`-th training after an epoch, as a signal would."""
-    turns = []
+@pytest.mark.parametrize("stop", [2, 3, 5, 6], ids=["the CNN", "between them", "the LSTM", "after both"])
+def test_an_interrupted_fold_ends_with_the_bytes_of_an_uninterrupted_one(params, tmp_path, stop):
+    three = params({"epochs": 3})
 
-    def progress(left):
-        turns.append(left)
-        for number in left:
-            if len(turns) == turn and number > epoch:
-                raise Interrupted
-            yield number
-
-    return progress
-
-
-@pytest.mark.parametrize("turn", [1, 2], ids=["the CNN", "the LSTM"])
-def test_an_interrupted_fold_ends_with_the_bytes_of_an_uninterrupted_one(params, tmp_path, turn):
-    whole = run(params(train={"epochs": 3}))
-
-    def kept():
-        return Kept(resume.Parts(tmp_path / "cnn"), resume.Parts(tmp_path / "lstm"))
+    def interrupt(epoch):
+        assert epoch.phase == ("cnn" if epoch.number <= 3 else "lstm")
+        if epoch.number == stop:
+            raise Interrupted
 
     with pytest.raises(Interrupted):
-        run(params(train={"epochs": 3}), kept=kept(), progress=stop_at(turn, 2))
-    assert (kept().cnn.finished, kept().lstm.finished) == (({2}, set()) if turn == 1 else ({3}, {2}))
-    begun = []
-    rest = run(
-        params(train={"epochs": 3}), kept=kept(), progress=lambda left: (begun.append(epoch) or epoch for epoch in left)
-    )
-    assert begun == ([3, 1, 2, 3] if turn == 1 else [3])
-    assert rest == whole
+        run(three, parts=resume.Parts(tmp_path / "kept"), on_epoch=interrupt)
+    assert resume.Parts(tmp_path / "kept").finished == {min(stop, 3), stop}
+    trained = []
+    parts = resume.Parts(tmp_path / "kept")
+    rest = run(three, parts=parts, on_epoch=lambda epoch: trained.append(epoch.number))
+    assert trained == list(range(stop + 1, 7)) and rest == run(three)
+    task = training(three)
+    assert fold.epochs(task.network, task.settings) == 6
 
 
 def test_what_an_interrupted_training_left_is_used_only_for_the_same_training(params):
-    def key(subject="s2", classes=CLASSES, **changes):
-        return fold.key(params(**changes), subject, classes, loso.split(TABLE, subject), pictures(), CPU)
+    def key(name="s2", classes=CLASSES, own=None, subjects=None, shown=None, **changes):
+        task = training(params(own, **changes), name, TABLE, subjects, classes)
+        return fold.key(*task, shown or pictures(), CPU)
 
     others = [
         key("s3"),
+        key(subjects=["s2", "s3"]),
         key(classes=CLASSES[::-1]),
         key(seed=1),
-        key(train={"epochs": 3}),
         key(train={"threads": 2}),
-        key(comparators={"cnn_lstm": {"hidden": 9}}),
-        key(comparators={"cnn_lstm": {"weights": {"state_error": 0.5}}}),
+        key(own={"epochs": 3}),
+        key(own={"hidden": 9}),
+        key(own={"weights": {"state_error": 0.5}}),
+        key(shown=pictures()._replace(sha256=("1" * 64,))),
     ]
     assert key() == key() and len({key(), *others}) == 1 + len(others)
-    assert key() == key(train={"precision": "bf16"})
+    # STANet's own settings are none of its.
+    assert key() == key(train={"precision": "bf16", "epochs": 3}, model={"readout": "last"})
+
+
+def test_a_fold_of_two_test_subjects_trains_with_neither_and_predicts_both(params, tmp_path):
+    files = run(params(), "fold1", subjects=["s3", "s1"])
+    assert list(table_of(files.predictions)["clip"]) == [clip for clip in CLIPS if not clip.startswith("s2")]
+    (tmp_path / "fold1.pt").write_bytes(files.model)
+    assert Checkpoint.read(tmp_path / "fold1.pt").test_subjects == ["s1", "s3"]
+    swapped = TABLE.assign(label=TABLE["label"].where(TABLE["subject"] == "s2", "positive"))
+    assert run(params(), "fold1", swapped, subjects=["s3", "s1"]).model == files.model
+    assert run(params(), "fold2", subjects=["s3", "s1"]).model != files.model
 
 
 def database(folder, prefix="", apex=12):
@@ -217,25 +228,29 @@ def database(folder, prefix="", apex=12):
         folder / "stabilised.h5", "frames", ["a/0", "a/1"], [frame.astype(np.uint8) for frame in frames]
     )
     files = [File((folder / name).as_posix(), sha256(folder / name)) for name in ("recordings.csv", "stabilised.h5")]
-    arrays = dict.fromkeys(("frames", "flow", "head_motion"), files[1])
-    return Part(folder.name, prefix, recordings=files[0], **arrays, truth=None, annotation={})
+    return Source(folder.name, prefix, arrays=files[1], recordings=files[0])
+
+
+def read(sources, clips):
+    return inputs.read(networks.network("cnn_lstm"), networks.settings("cnn_lstm"), sources, clips)
 
 
 def test_the_states_are_read_from_the_frames_and_the_apexes_from_the_recordings(tmp_path):
     members = [database(tmp_path / name, f"{name}-") for name in ("one", "two")]
-    found = fold.read_pictures(members, ["two-a/1", "one-a/0"])
-    assert found.states.shape == (2, 5, 1, 4, 4) and found.states.dtype == torch.uint8 and found.frames == 5
+    found = read(members, ["two-a/1", "one-a/0"])
+    assert found.arrays.shape == (2, 5, 1, 4, 4) and found.arrays.dtype == torch.uint8
+    assert (found.frames, found.size) == (5, 4)
     # a/1 has no apex: the middle, 2. a/0: 2 of 8 recorded frames are frame 1 of 5; 0.5 goes to 0, 2.5 to 2.
-    assert found.states[:, :, 0, 0, 0].tolist() == [[1, 11, 21, 31, 41], [0, 0, 10, 20, 40]]
+    assert found.arrays[:, :, 0, 0, 0].tolist() == [[1, 11, 21, 31, 41], [0, 0, 10, 20, 40]]
     assert found.with_apex == {"one-a/0"} and found.clips == ("two-a/1", "one-a/0")
-    assert found.sha256 == tuple(file.sha256 for part in members for file in (part.recordings, part.frames))
+    assert set(found.sha256) == {file.sha256 for part in members for file in (part.recordings, part.arrays)}
 
 
 def test_a_database_without_any_apex_is_named(tmp_path):
     members = [database(tmp_path / "casme2", "casme2-"), database(tmp_path / "smic_hs", "smic_hs-", apex="")]
-    found = fold.read_pictures(members, [f"{part.prefix}a/{number}" for part in members for number in range(2)])
+    found = read(members, [f"{part.prefix}a/{number}" for part in members for number in range(2)])
     assert found.with_apex == {"casme2-a/0"} and found.without_apex == ("smic_hs",)
-    assert fold.read_pictures(members[:1], ["casme2-a/0"]).without_apex == ()
+    assert read(members[:1], ["casme2-a/0"]).without_apex == ()
 
 
 @pytest.mark.parametrize("name", ["stabilised.h5", "recordings.csv"])
@@ -244,9 +259,9 @@ def test_a_file_that_was_changed_is_named(tmp_path, name):
     with (tmp_path / "one" / name).open("ab") as file:
         file.write(b"x")
     with pytest.raises(InputError, match=rf"{name}: expected the content with SHA-256"):
-        fold.read_pictures([part], ["a/0"])
+        read([part], ["a/0"])
 
 
 def test_a_clip_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"expected the clip b/7 in .*stabilised\.h5"):
-        fold.read_pictures([database(tmp_path / "one")], ["b/7"])
+    with pytest.raises(InputError, match=r"1 of them are not among the 2 of the file \(b/7\)"):
+        read([database(tmp_path / "one")], ["b/7"])

@@ -171,7 +171,9 @@ def test_a_fold_of_two_test_subjects_trains_with_neither_and_predicts_both(param
     # What the test subjects look like and what their labels are changes nothing that is learnt.
     other = flow()
     other.arrays[[0, 1, 4, 5]] = 7
-    swapped = protocols.split(TABLE.assign(label=TABLE["label"].where(TABLE["subject"] == "s2", "positive")), ["s1", "s3"])
+    swapped = protocols.split(
+        TABLE.assign(label=TABLE["label"].where(TABLE["subject"] == "s2", "positive")), ["s1", "s3"]
+    )
     blind = checkpoint(run(params(), "fold1", split=swapped, shown=other).model, tmp_path)
     assert all(torch.equal(value, blind.state_dict[name]) for name, value in found.state_dict.items())
     # A changed training clip does.
@@ -181,7 +183,7 @@ def test_a_fold_of_two_test_subjects_trains_with_neither_and_predicts_both(param
 
 
 def test_the_seed_of_a_fold_is_that_of_its_name(params):
-    """Two folds with equal test subjects are two draws; the fold of one subject is that of every protocol."""
+    """Two folds with equal test subjects are two draws."""
     one, two, same = (run(params(), name, subjects=["s1", "s3"]) for name in ("fold1", "fold2", "fold1"))
     assert one == same and one.predictions != two.predictions
 

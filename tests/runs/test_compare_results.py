@@ -11,9 +11,8 @@ from sklearn.metrics import f1_score, recall_score
 
 from pipeline.__main__ import main
 from pipeline.errors import InputError
-from pipeline.evaluation import comparison as evaluation
-from pipeline.evaluation import metrics
-from pipeline.runs import comparison, experiments
+from pipeline.evaluation import comparison, metrics
+from pipeline.runs import compare_results, experiments
 from pipeline.runs.experiments import git
 from tests.evaluation.test_comparison import CLOSE, STANET, WEAK, predictions
 
@@ -75,11 +74,27 @@ def test_the_parts_of_a_composite_are_restrictions_of_the_same_predictions(files
             assert line.split() == [name, f"{100 * expected[0]:.2f}", "%", *(f"{each:.3f}" for each in expected[1:])]
 
 
+def test_a_metric_of_the_table_is_a_column_of_each_table(files, monkeypatch):
+    monkeypatch.setitem(metrics.METRICS, "errors", metrics.Metric("Errors", lambda c: 1 - metrics.accuracy(c)))
+    for name, table in (("a", composite(STANET)), ("b", composite(WEAK))):
+        table.to_csv(f"{name}.csv", index=False)
+    whole, parts = command("a.csv", "b.csv", "--csv", "table.csv").split("The parts:")
+    assert whole.split("won-lost")[0].split()[-3:] == ["UF1", "UAR", "Errors"]
+    written = pd.read_csv("table.csv").set_index("method")
+    for name, row in written.iterrows():
+        line = next(line for line in whole.splitlines() if line.startswith(str(name)))
+        assert f"  {row['errors']:.3f}" in line and row["errors"] == 1 - row["accuracy"]
+        block = parts.split("samm, ")[1]
+        assert block.splitlines()[0].split()[-3:] == ["UF1", "UAR", "Errors"]
+        line = next(line for line in block.splitlines() if str(name) in line)
+        assert line.split()[-1] == f"{row['samm_errors']:.3f}"
+
+
 def test_the_parts_are_those_that_a_study_and_the_command_score_have(files):
     table = composite(STANET)
     table.to_csv("a.csv", index=False)
     composite(WEAK).to_csv("b.csv", index=False)
-    ours = comparison.run(["a.csv", "b.csv"]).parts
+    ours = compare_results.run(["a.csv", "b.csv"]).parts
     ours = ours[ours["method"] == "a.csv"].drop(columns="method").reset_index(drop=True)
     databases = table["subject"].str.split("-").str[0]
     parts = metrics.per_part(table, databases, sorted(set(table["label"])))  # as `aggregate` writes parts.csv
@@ -100,8 +115,8 @@ def test_of_one_database_nothing_more_is_said(files, databases):
             table = table.assign(**{key: table[key].str.removeprefix("-") for key in ("clip", "subject")})
         table.to_csv(name, index=False)
     shown = command("a.csv", "b.csv", "--csv", "table.csv")
-    found = comparison.run(["a.csv", "b.csv"])
-    assert found.parts.empty and shown == evaluation.as_text(found.table)
+    found = compare_results.run(["a.csv", "b.csv"])
+    assert found.parts.empty and shown == comparison.as_text(found.table)
     assert list(pd.read_csv("table.csv")) == list(found.table)
 
 
@@ -137,16 +152,16 @@ def checkout(files, monkeypatch):
 
 
 def test_experiments_of_this_commit_and_of_another_one_are_found(checkout):
-    table = comparison.run(["a.csv", "here", "before"]).table.set_index("method")
+    table = compare_results.run(["a.csv", "here", "before"]).table.set_index("method")
     assert table.loc["here", "correct"] == (CLOSE["label"] == CLOSE["predicted"]).sum()
     assert table.loc["before", "correct"] == (WEAK["label"] == WEAK["predicted"]).sum()
 
 
 def test_an_experiment_that_is_not_there_or_not_the_only_one_is_named(checkout):
     with pytest.raises(InputError, match="nothing: expected a file of predictions or a DVC experiment; found neither"):
-        comparison.run(["a.csv", "nothing"])
+        compare_results.run(["a.csv", "nothing"])
     with pytest.raises(InputError, match="twice: expected one experiment of this name, found 2, none of them on this"):
-        comparison.run(["a.csv", "twice"])
+        compare_results.run(["a.csv", "twice"])
     checkout.clear()
     with pytest.raises(InputError, match=r"here: expected the experiment to have results/synthetic/predictions\.csv"):
-        comparison.run(["a.csv", "here"])
+        compare_results.run(["a.csv", "here"])

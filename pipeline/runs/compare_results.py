@@ -77,15 +77,16 @@ def as_text(found: Compared) -> str:
     text = comparison.as_text(found.table)
     if found.parts.empty:
         return text
+    further = [name for name in METRICS if name != "accuracy"]
     lines = ["", "The parts: the same predictions, of the clips of one database only; nothing was trained for them."]
     for part, rows in found.parts.groupby("part"):
         head = f"{part}, {rows['clips'].iloc[0]} clips"
         width = max(len(head), *(len(name) + 2 for name in rows["method"]))
-        lines += ["", f"{head:<{width}}  accuracy    UF1    UAR"]
+        heads = (f"{METRICS[name].label:>5}" for name in further)
+        lines += ["", "  ".join([f"{head:<{width}}", "accuracy", *heads])]
         for row in rows.to_dict("records"):
-            lines.append(
-                f"{'  ' + row['method']:<{width}}  {100 * row['accuracy']:6.2f} %  {row['uf1']:.3f}  {row['uar']:.3f}"
-            )
+            scores = (f"{row[name]:{max(5, len(METRICS[name].label))}.3f}" for name in further)
+            lines.append("  ".join([f"{'  ' + row['method']:<{width}}", f"{100 * row['accuracy']:6.2f} %", *scores]))
     return text + "\n".join(lines) + "\n"
 
 
