@@ -24,7 +24,7 @@ from pipeline.networks.stanet.introspection import Attention
 from pipeline.networks.stanet.trained import TrainedSTANet
 from pipeline.params import Params, load_params
 from pipeline.report import clip_figures, drawing
-from pipeline.storage import class_names, clip_store, tables
+from pipeline.storage import class_names, clip_store, n_missing, tables
 from pipeline.storage.clip_rows import ClipRow, clip_rows
 from pipeline.storage.outputs import staged
 from pipeline.storage.parts import prefix
@@ -53,6 +53,8 @@ class Clip:
     """`crop` or `none`, as params.yaml says for its database."""
     box: face_crop.Box | None = None
     """Square around the face, where params.yaml has one for it."""
+    gaps: bool = False
+    """It lacks frames, as params.yaml allows for its database."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,8 @@ def predict(
 
     step("frames")
     recording, doubts = _recording(clip, face or clip.face or _common_face(params))
-    filmed = preparation.frames(recording, count, size)
+    times = recording.times if isinstance(recording, Recording) else None
+    filmed = preparation.frames(recording, count, size, times)
     path, lost = _head_path(clip, recording, filmed, params.head_motion)
     step("optical flow")
     field = preparation.flow(filmed, path, params.head_motion, estimator)
@@ -240,6 +243,7 @@ def _of_dataset(known: pd.DataFrame, onset: int | None, offset: int | None, para
         row.label,
         settings.face,
         settings.face_boxes.get(own_name),
+        row.clip in n_missing.counts(known),
     )
 
 
@@ -475,7 +479,7 @@ def _whole(clip: Clip) -> Recording | VideoFile:
         )
     onset = min(numbers) if clip.onset is None else clip.onset
     offset = max(numbers) if clip.offset is None else clip.offset
-    return Recording(clip.source, onset, offset)
+    return Recording(clip.source, onset, offset, gaps=clip.gaps)
 
 
 def _average(seen: list[Attention]) -> Attention:

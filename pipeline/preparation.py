@@ -4,6 +4,8 @@
 a change of one step leaves the results of the steps before it as they are.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pipeline.flow.estimators import FlowEstimator
@@ -11,9 +13,12 @@ from pipeline.frames import head_motion, resampling
 from pipeline.frames.resampling import Frames
 
 
-def frames(clip: Frames, count: int, size: int) -> np.ndarray:
-    """Return a clip as the stages `interpolate` and `resize` make it: uint8 (count, size, size, 3) RGB."""
-    return resampling.resize(resampling.interpolate(clip, count), size)
+def frames(clip: Frames, count: int, size: int, times: Sequence[int] | None = None) -> np.ndarray:
+    """Return a clip as the stages `interpolate` and `resize` make it: uint8 (count, size, size, 3) RGB.
+
+    `times` are the frames that exist, as `resampling.interpolate` takes them; None: all.
+    """
+    return resampling.resize(resampling.interpolate(clip, count, times), size)
 
 
 def flow(filmed: np.ndarray, path: np.ndarray, fit: str, estimator: FlowEstimator) -> np.ndarray:

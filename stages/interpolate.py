@@ -12,7 +12,7 @@ from pipeline.errors import InputError
 from pipeline.frames import face_crop, resampling
 from pipeline.frames.recording import Recording
 from pipeline.params import load_params
-from pipeline.storage import clip_store, tables
+from pipeline.storage import clip_store, n_missing, tables
 from pipeline.storage.clip_rows import ClipRow, clip_rows
 from pipeline.storage.outputs import staged
 from stages.command import progress, stage
@@ -24,10 +24,13 @@ def main(database: str) -> None:
     """Linear interpolation in time (section 4.1), one clip of DATABASE in memory at a time."""
     params = load_params(paths.PARAMS)
     settings = params.databases[database]
-    clips = list(clip_rows(tables.read(paths.recordings(database), columns=ClipRow._fields)))
+    table = tables.read(paths.recordings(database), columns=ClipRow._fields)
+    clips = list(clip_rows(table))
+    gaps = n_missing.counts(table)
 
     def recording(clip: ClipRow, box: face_crop.Box | None = None) -> Recording:
-        return Recording(Path(settings.raw) / clip.frames, clip.onset, clip.offset, box)
+        folder = Path(settings.raw) / clip.frames
+        return Recording(folder, clip.onset, clip.offset, box, gaps=clip.clip in gaps)
 
     @contextmanager
     def excludable(clip: ClipRow) -> Iterator[None]:
@@ -46,7 +49,7 @@ def main(database: str) -> None:
     def interpolated(clip: ClipRow) -> tuple[str, np.ndarray]:
         with excludable(clip):
             frames = recording(clip, boxes.get(clip.clip))
-            return clip.clip, resampling.interpolate(frames, params.interpolation.frames)
+            return clip.clip, resampling.interpolate(frames, params.interpolation.frames, frames.times)
 
     boxes: dict[str, face_crop.Box] = {}
     if settings.face == "crop":

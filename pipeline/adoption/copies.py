@@ -19,7 +19,7 @@ from pipeline.databases.recordings import Reading, UnusableRows
 from pipeline.databases.task import make_task
 from pipeline.errors import InputError
 from pipeline.frames import frame_files
-from pipeline.params import Annotation, Database, Params
+from pipeline.params import Annotation, Database, MissingFrames, Params
 from pipeline.storage.digests import sha256
 
 Face = Literal["crop", "none"]
@@ -65,7 +65,13 @@ def locate(name: str, root: Path | None, before: Params) -> Path:
 
 
 def examine(
-    name: str, root: Path, annotated: Path | None, before: Params, classes: str, face: Face | None = None
+    name: str,
+    root: Path,
+    annotated: Path | None,
+    before: Params,
+    classes: str,
+    face: Face | None = None,
+    missing_frames: MissingFrames | None = None,
 ) -> Copy:
     """Check a copy and print what is in it.
 
@@ -80,9 +86,11 @@ def examine(
     before
         The parameters so far: what they say of single clips of this database stays.
     classes
-        `own` or `three`.
+        A task of the database.
     face
         Whether its frames are to be cropped to the face; None for what was set before, or for what they seem to need.
+    missing_frames
+        `refuse`, or the most consecutive frames that a clip may lack; None for what params.yaml says.
 
     Raises
     ------
@@ -102,7 +110,10 @@ def examine(
         given = list(last.exclude)
     exclude = tuple(dict.fromkeys([*earlier.get("exclude", []), *given]))
     profile = PROFILES[name]
-    reading, foreign = _read(profile, classes, root, exclude, annotated, another=last is None)
+    allowed = missing_frames or (earlier.get("missing_frames", "refuse") if last is None else last.missing_frames)
+    reading, foreign = _read(
+        profile, classes, root, exclude, annotated, None if allowed == "refuse" else allowed, another=last is None
+    )
     lettering.check({*reading.table["label"], *reading.table["clip"]})
     sizes = sizes_of(root, reading.table)
     describe(profile, root, reading, make_task({name: reading.table}, {name: profile}, classes), sizes)
@@ -115,7 +126,8 @@ def examine(
         raw=str(root),
         annotation=_annotation(root, annotated),
         exclude=kept,
-        face=face or _face(name, root, reading.table, _face_before(name, root, last, earlier)),
+        missing_frames=allowed,
+        face=face or _face(profile, root, reading.table, _face_before(name, root, last, earlier)),
         face_boxes={clip: tuple(box) for clip, box in boxes.items() if clip in known or last is not None},
     )
     return Copy(profile, root, reading, sizes, settings)
@@ -173,18 +185,24 @@ def locked(stage: str) -> dict[str, Any]:
 
 
 def _read(
-    profile: Profile, classes: str, root: Path, exclude: tuple[str, ...], annotated: Path | None, another: bool
+    profile: Profile,
+    classes: str,
+    root: Path,
+    exclude: tuple[str, ...],
+    annotated: Path | None,
+    largest_gap: int | None,
+    another: bool,
 ) -> tuple[Reading, set[str]]:
     """The copy's recordings, and entries of `exclude` that were meant for the database before, if it was `another`."""
     try:
         try:
-            return readers.read(profile.name, root, exclude, annotated), set()
+            return readers.read(profile.name, root, exclude, annotated, largest_gap), set()
         except UnusableRows as error:
             foreign = set(error.reading.unknown_exclusions)
             if not another or not foreign:
                 raise
             exclude = tuple(entry for entry in exclude if entry not in foreign)
-            return readers.read(profile.name, root, exclude, annotated), foreign
+            return readers.read(profile.name, root, exclude, annotated, largest_gap), foreign
     except UnusableRows as error:
         table = error.reading.table
         task = make_task({profile.name: table}, {profile.name: profile}, classes)
@@ -210,8 +228,9 @@ def _face_before(name: str, root: Path, last: Database | None, earlier: Mapping[
     return face if name == "table" or root == Path(raw) else None
 
 
-def _face(name: str, root: Path, table: pd.DataFrame, before: Face | None) -> Face:
+def _face(profile: Profile, root: Path, table: pd.DataFrame, before: Face | None) -> Face:
     """Return what was set `before`, otherwise `none` for frames that seem to be cropped to the face; say why."""
+    name = profile.name
     folder = root / table["frames"][0]
     file = next(iter(frame_files.numbered(folder).values())).relative_to(root)
     other = "none" if before == "crop" else "crop"
@@ -221,6 +240,9 @@ def _face(name: str, root: Path, table: pd.DataFrame, before: Face | None) -> Fa
         return before
     if any(_CROPPED.search(_NOT_CROPPED.sub("", part)) for part in (root.name, *file.parts)):
         click.echo(f"face: none, because these frames seem to be cropped to the face ({file})")
+        return "none"
+    if profile.cropped:
+        click.echo(f"face: none, because {name} is released with frames that are cropped to the face")
         return "none"
     if name == "table":
         click.echo(f"face: none, whole frames; where they show more than a face, they must be cropped. {change}")

@@ -39,7 +39,8 @@ def describe(profile: Profile, root: Path, reading: Reading, task: Selection, si
     # No subject has a blank in its name, no label a capital letter: the sums are never taken for one of them.
     counts = pd.crosstab(clips["subject"], clips["label"], margins=True, margins_name="All clips")
     click.echo(counts.rename_axis(index=None, columns="clips").to_string())
-    lengths = reading.table["n_frames"]
+    table = reading.table
+    lengths = table["n_frames"]
     click.echo(f"\nframes per clip: {lengths.min()} to {lengths.max()}, median {lengths.median():g}")
     click.echo(
         "image size: "
@@ -58,6 +59,18 @@ def describe(profile: Profile, root: Path, reading: Reading, task: Selection, si
     if reading.apex_unknown:
         click.echo("apex taken for unknown, because it is not between onset and offset:")
         click.echo("\n".join(f"  {clip}" for clip in reading.apex_unknown))
+    if reading.mended:
+        count = len(reading.mended)
+        click.echo(f"missing frames, interpolated over, in {count} clip{'s' * (count > 1)}:")
+        click.echo("\n".join(f"  {clip}" for clip in reading.mended))
+    if reading.remarks:
+        click.echo("to be looked at:")
+        click.echo("\n".join(f"  {clip}" for clip in reading.remarks))
+    several = table["clip"][table["label"].str.contains("+", regex=False)] if profile.several else ()
+    if len(several):
+        click.echo(f"of several labels, which no task uses: {', '.join(several)}")
+    if profile.rows:
+        click.echo(f"rows of the annotation: {reading.rows}; the release has {profile.rows}")
     for whose, published, classes in _references(profile, task):
         _compare(whose, published, classes, clips)
     click.echo()
@@ -65,10 +78,12 @@ def describe(profile: Profile, root: Path, reading: Reading, task: Selection, si
 
 def _references(profile: Profile, task: Selection) -> Iterator[tuple[str, Counts, int]]:
     """Whose numbers those of a copy can be compared with: a name, clips and subjects, and classes."""
-    if task.classes == profile.classes and profile.paper:
+    names = [name for name in profile.tasks if task.classes == profile.classes_of(name)]
+    released = [profile.release[name] for name in names if name in profile.release]
+    if "own" in names and profile.paper:
         yield "the paper", profile.paper, len(profile.classes)
-    elif task.classes == profile.classes and profile.release:
-        yield "the release", profile.release, len(profile.classes)
+    elif released:
+        yield "the release", released[0], len(task.classes)
     elif task.classes == THREE and profile.name in megc2019.DATABASES:
         clips, subjects = megc2019.official().counts(profile.name)
         yield "MEGC 2019", Counts(clips=clips, subjects=subjects), len(THREE)

@@ -41,6 +41,8 @@ class Form:
     """Header of each field that a row must have, by the name of the field. Case and blanks do not matter."""
     optional: Mapping[str, str]
     """Header of fields that a row may have."""
+    not_named: str = ""
+    """Pattern of the names of other tables with the same columns, which are passed over."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ def find(tree: Tree, form: Form, given: Path | None = None) -> list[Path]:
         if reason := _unfit(given, form):
             raise InputError(f"annotation: expected an {expected}; {given} {reason}")
         return [_unambiguous(given, form)]
-    reasons = {path: _unfit(path, form) for path in tree.spreadsheets}
+    candidates = [path for path in tree.spreadsheets if not (form.not_named and _bears(path, form.not_named))]
+    reasons = {path: _unfit(path, form) for path in candidates}
     found = [path for path, reason in reasons.items() if reason is None]
     found.sort(key=lambda path: (not _bears(path, form.name), path))
     sections = [section(path) for path in found]

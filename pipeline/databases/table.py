@@ -1,4 +1,4 @@
-"""Any other dataset: folders of frames and one table with the columns of clips.csv (SAMM, MMEW, own recordings)."""
+"""Any other dataset: folders of frames and one table with the columns of clips.csv (DFME, own recordings)."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -25,6 +25,7 @@ def read(
     exclude: Iterable[str] = (),
     profile: Profile = PROFILES["table"],
     annotated: Path | None = None,
+    largest_gap: int | None = None,
 ) -> Reading:
     """Read a table of clips; its classes are the labels found.
 
@@ -41,6 +42,8 @@ def read(
         Labels to accept; without classes, all.
     annotated
         The table, instead of looking for it.
+    largest_gap
+        Most consecutive frames that a clip may lack; None: no frame may be missing.
 
     Raises
     ------
@@ -49,7 +52,7 @@ def read(
     """
     tree = survey(root)
     files = annotation.find(tree, FORM, annotated)
-    return tabulate(_samples(files[0], tree), root, profile, exclude, files)
+    return tabulate(_samples(files[0], tree), root, profile, exclude, files, largest_gap)
 
 
 def _samples(file: Path, tree: Tree) -> Iterator[Sample]:

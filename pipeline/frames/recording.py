@@ -1,5 +1,6 @@
 """The frames of a clip, each read when it is asked for."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from pipeline.frames import frame_files
 class Recording:
     """Frames of one clip from onset to offset, uint8 (H, W, 3) RGB, each read when it is asked for.
 
-    The `box` (x, y, width, height in pixels) can be set at any time: only what is inside it is then given.
+    The `box` (x, y, width, height in pixels) can be set at any time: only what is inside it is then given. With `gaps`,
+    frames between onset and offset may be missing, and `times` are those that exist.
 
     Raises
     ------
@@ -21,12 +23,25 @@ class Recording:
         before it.
     """
 
-    def __init__(self, folder: Path, onset: int, offset: int, box: tuple[int, int, int, int] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        onset: int,
+        offset: int,
+        box: tuple[int, int, int, int] | None = None,
+        *,
+        gaps: bool = False,
+    ) -> None:
         self.folder = folder
         self.onset = onset
         self.offset = offset
         self.box = box
         self._files = frame_files.numbered(folder)
+        self.times: Sequence[int] = range(len(self))
+        """The frames to read, counted from 0."""
+        if gaps:
+            between = (number - onset for number in self._files if onset < number < offset)
+            self.times = [0, *between, offset - onset]
         self._shape: tuple[int, ...] | None = None
         self._orientation: int | None = None
         self._cached = lru_cache(maxsize=2)(self._read)  # neighbours in time are the only frames needed twice

@@ -440,7 +440,11 @@ def test_clips_that_were_drawn_in_the_report_are_not_those_of_another_dataset(ti
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["casme3"], "expected one of the databases casme, casme2, samm, smic, synthetic, table; found casme3"),
+        (
+            ["casme4"],
+            "expected one of the databases casme, casme2, casme3, fourdme, mmew, samm, smic, synthetic, table; "
+            "found casme4",
+        ),
         (["casme2"], "use casme2 --from DIR"),
         (["casme2", "--from", "nowhere"], "found nothing at"),
         (["synthetic", "--from", "."], "has no folder to name"),

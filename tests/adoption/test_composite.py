@@ -192,7 +192,10 @@ def test_what_belongs_to_a_database_is_the_same_alone_and_in_the_composite(check
         text = str(stage["do"])
         assert "${dataset}" not in text and "classes" not in text and "subjects" not in text
         assert set(stage["do"]["params"]) <= {
-            *(f"databases.${{key}}.{key}" for key in ("annotation", "exclude", "raw", "face", "face_boxes")),
+            *(
+                f"databases.${{key}}.{key}"
+                for key in ("annotation", "exclude", "missing_frames", "raw", "face", "face_boxes")
+            ),
             *("flow", "flow.method", "interpolation", "resize"),
         }
 

@@ -151,6 +151,7 @@ _VALUES: dict[str, tuple[Any, ...]] = {
     "report.clips": (["a", "a"], list("abcde"), "x", None),
     "databases": ({}, None, 3, []),
     "databases.synthetic.raw": ("relative", "../up", "/a/../b", None, "/a\0b", "/" + "x" * 2000),
+    "databases.synthetic.missing_frames": ("accept", 0, -1, 2.5, True, None),
     "databases.synthetic.face": ("cut", None),
     "databases.synthetic.face_boxes": ({"a": [1, 2, 3]}, {"a": [0, 0, 0, 5]}, {"a": [0, 0, 10**12, 5]}, [], None),
     "databases.synthetic.annotation.file": ("", "../x", None, "/elsewhere", "a\nb"),
