@@ -16,7 +16,7 @@ from pipeline.adoption.estimate import estimate
 from pipeline.databases import megc2019
 from pipeline.databases.layouts import LAYOUTS
 from pipeline.databases.profiles import COMPOSITE_SETTINGS, PROFILES, StudySettings, profile_of
-from pipeline.databases.task import Selection, dataset_name, make_task, task_named
+from pipeline.databases.task import StudyClips, dataset_name, make_task, task_named
 from pipeline.device import resolve_device
 from pipeline.errors import InputError
 from pipeline.evaluation import protocols
@@ -225,7 +225,7 @@ def _study(
     dataset: str,
     classes: str,
     copies: Sequence[Copy],
-    task: Selection,
+    task: StudyClips,
     settings: StudySettings,
     method: str | None,
     check: bool,

@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline.databases import megc2019
 from pipeline.databases.profiles import THREE, Counts, Profile
 from pipeline.databases.recordings import Reading
-from pipeline.databases.task import Selection
+from pipeline.databases.task import StudyClips
 from pipeline.frames import face_crop, frame_files
 from pipeline.frames.contact_sheet import contact_sheet
 from pipeline.params import Database
@@ -29,7 +29,7 @@ def sizes_of(root: Path, recordings: pd.DataFrame) -> list[tuple[int, int]]:
     return [(width, height) for height, width, _ in shapes]
 
 
-def describe(profile: Profile, root: Path, reading: Reading, task: Selection, sizes: list[tuple[int, int]]) -> None:
+def describe(profile: Profile, root: Path, reading: Reading, task: StudyClips, sizes: list[tuple[int, int]]) -> None:
     """Print what is in a copy, and what of it is studied."""
     click.echo(f"{profile.name} in {root}")
     for path in reading.annotations:
@@ -76,7 +76,7 @@ def describe(profile: Profile, root: Path, reading: Reading, task: Selection, si
     click.echo()
 
 
-def _references(profile: Profile, task: Selection) -> Iterator[tuple[str, Counts, int]]:
+def _references(profile: Profile, task: StudyClips) -> Iterator[tuple[str, Counts, int]]:
     """Whose numbers those of a copy can be compared with: a name, clips and subjects, and classes."""
     names = [name for name in profile.tasks if task.classes == profile.classes_of(name)]
     released = [profile.release[name] for name in names if name in profile.release]
@@ -109,7 +109,7 @@ def _compare(whose: str, counts: Counts, classes: int, clips: pd.DataFrame) -> N
         )
 
 
-def write_contact_sheet(path: Path, task: Selection, databases: Mapping[str, Database]) -> None:
+def write_contact_sheet(path: Path, task: StudyClips, databases: Mapping[str, Database]) -> None:
     """Draw onset, apex or middle, and offset of one clip per class and database, as PNG."""
     rows = []
     for label in task.classes:

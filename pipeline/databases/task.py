@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Selection:
+class StudyClips:
     """The clips of a dataset and their classes."""
 
     clips: "pd.DataFrame"
@@ -59,7 +59,7 @@ def task_named(profile: Profile, given: str) -> str:
     return found[0]
 
 
-def make_task(recordings: Mapping[str, "pd.DataFrame"], profiles: Mapping[str, Profile], classes: str) -> Selection:
+def make_task(recordings: Mapping[str, "pd.DataFrame"], profiles: Mapping[str, Profile], classes: str) -> StudyClips:
     """Choose and label the clips of a study.
 
     Parameters
@@ -91,10 +91,10 @@ def make_task(recordings: Mapping[str, "pd.DataFrame"], profiles: Mapping[str, P
         clips[MISSING] = pd.to_numeric(clips[MISSING]).fillna(0).astype(int)
     first = next(iter(profiles.values()))
     names = first.classes_of(classes) or tuple(sorted(clips["label"].unique()))
-    return Selection(clips, names, left_out)
+    return StudyClips(clips, names, left_out)
 
 
-def check_subjects(selection: Selection, listed: Sequence[str], protocol: str, dataset: str) -> None:
+def check_subjects(clips: StudyClips, listed: Sequence[str], protocol: str, dataset: str) -> None:
     """Compare the subjects of params.yaml with those of the clips.
 
     DVC reads dvc.yaml before anything runs, so the lists of subjects and folds must stand in params.yaml.
@@ -104,7 +104,7 @@ def check_subjects(selection: Selection, listed: Sequence[str], protocol: str, d
     InputError
         They are not the same; the message has the right line.
     """
-    found = sorted(selection.clips["subject"].unique())
+    found = sorted(clips.clips["subject"].unique())
     if sorted(listed) == found:
         return
     line = f"[{', '.join(json.dumps(subject) for subject in found)}]"
