@@ -7,10 +7,14 @@ import errno
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from pipeline.errors import InputError
+
+if TYPE_CHECKING:  # no command waits for the packages of another
+    from pipeline.adoption.copies import Face
 
 _UNUSABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP}
 
@@ -47,8 +51,9 @@ def _short(name: object) -> str:
 @click.pass_context
 def main(context: click.Context) -> None:
     """What is done by hand beside `dvc repro`."""
-    from pipeline.runs import recovery
+    from pipeline.runs import recovery, site_cache
 
+    site_cache.check()
     context.obj = recovery.recover()
     for sentence in context.obj:
         click.echo(sentence, err=True)
@@ -120,6 +125,9 @@ def weights(file: Path) -> None:
 @click.argument("name")
 @click.option("--from", "root", type=click.Path(path_type=Path), help="Folder of the dataset as its owners ship it.")
 @click.option("--casme2", type=click.Path(path_type=Path), help="Folder of CASME II, for a study of several.")
+@click.option("--casme3", type=click.Path(path_type=Path), help="Folder of CAS(ME)3, for a study of several.")
+@click.option("--fourdme", type=click.Path(path_type=Path), help="Folder of 4DME, for a study of several.")
+@click.option("--mmew", type=click.Path(path_type=Path), help="Folder of MMEW, for a study of several.")
 @click.option("--samm", type=click.Path(path_type=Path), help="Folder of SAMM, for a study of several.")
 @click.option("--smic", type=click.Path(path_type=Path), help="Folder of SMIC, for a study of several.")
 @click.option("--table", type=click.Path(path_type=Path), help="Folder of a table, for a study of several.")
@@ -130,12 +138,26 @@ def weights(file: Path) -> None:
     multiple=True,
     help="Its annotation, if several are there; in a study of several, DATABASE=FILE.",
 )
+@click.option(
+    "--face",
+    "faces",
+    multiple=True,
+    metavar="crop|none",
+    help="Cut the frames to the face, or do not; in a study of several, DATABASE=crop.",
+)
 @click.option("--accept", "accepted", multiple=True, help="Clip in which megc2019 may differ from the official list.")
 @click.option("--flow", "method", help="flow.method to use, instead of the one that the paper used.")
 @click.option(
     "--classes",
-    type=click.Choice(["own", "three"]),
-    help="Its own classes (if not given), or negative, positive and surprise.",
+    metavar="TASK",
+    help="own (if not given); three: negative, positive and surprise; or a number of classes, such as 7 for casme3.",
+)
+@click.option(
+    "--missing-frames",
+    "missing_frames",
+    multiple=True,
+    metavar="N",
+    help="Most consecutive frames that a clip may lack, or refuse; in a study of several, DATABASE=N.",
 )
 @click.option(
     "--protocol",
@@ -152,9 +174,11 @@ def use(
     root: Path | None,
     title: str | None,
     annotated: tuple[str, ...],
+    faces: tuple[str, ...],
     accepted: tuple[str, ...],
     method: str | None,
     classes: str | None,
+    missing_frames: tuple[str, ...],
     protocol: str,
     folds: int | None,
     check: bool,
@@ -163,9 +187,9 @@ def use(
 ) -> None:
     """Check a copy of the database NAME and write its settings into params.yaml.
 
-    NAME is casme, casme2, samm, smic, table (any folder with a table in the columns of clips.csv) or synthetic;
-    composite for one study of several databases; or megc2019 for the composite whose clips are compared with the
-    official list.
+    NAME is casme, casme2, casme3, fourdme, mmew, samm, smic, table (any folder with a table in the columns of
+    clips.csv) or synthetic; composite for one study of several databases; or megc2019 for the composite whose clips are
+    compared with the official list.
     """
     from pipeline import next_commands, paths
     from pipeline.adoption import adopt
@@ -175,33 +199,56 @@ def use(
     tested = adopt.Protocol(protocol, folds)
     roots = {database: folder for database, folder in folders.items() if folder is not None}
     if name not in (adopt.COMPOSITE, megc2019.NAME):
-        if roots or title or accepted or len(annotated) > 1:
+        if roots or title or accepted or max(len(annotated), len(faces), len(missing_frames)) > 1:
             raise InputError(
                 f"{name} is one database: expected --from DIR; found what is for a study of several (use composite or "
                 f"use {megc2019.NAME})"
             )
-        adopt.use(name, root, Path(annotated[0]) if annotated else None, method, classes or "own", check, tested)
+        annotation = Path(annotated[0]) if annotated else None
+        face = _face(faces[0]) if faces else None
+        gap = _gap(missing_frames[0]) if missing_frames else None
+        adopt.use(name, root, annotation, method, classes or "own", check, tested, face, gap)
     else:
-        if root or classes == "own":
+        if root or classes not in (None, "three", "3"):
             raise InputError(
                 f"{name} is a study of several databases in three classes: expected --smic DIR --casme2 DIR"
             )
         if title and name != adopt.COMPOSITE:
             raise InputError(f"--as: expected with composite; {name} has a name")
-        adopt.use_composite(title or name, roots, _files(annotated), method, accepted, check, tested)
+        files = {database: Path(file) for database, file in _by_database("--annotation", "FILE", annotated).items()}
+        cut = {database: _face(face) for database, face in _by_database("--face", "crop", faces).items()}
+        gaps = {database: _gap(n) for database, n in _by_database("--missing-frames", "N", missing_frames).items()}
+        adopt.use_composite(title or name, roots, files, method, accepted, check, tested, cut, gaps)
     if next_commands.wanted(quiet, result=False):
         click.echo(next_commands.after_use(load_params(paths.PARAMS), check))
 
 
-def _files(annotated: tuple[str, ...]) -> dict[str, Path]:
-    """The annotation of each database, from DATABASE=FILE."""
-    files: dict[str, Path] = {}
-    for entry in annotated:
-        database, _, file = entry.partition("=")
-        if not file:
-            raise InputError(f"--annotation: expected DATABASE=FILE in a study of several databases; found {entry}")
-        files[database] = Path(file)
-    return files
+def _by_database(option: str, what: str, given: tuple[str, ...]) -> dict[str, str]:
+    """Return the value of an option for each database, from DATABASE=VALUE."""
+    values: dict[str, str] = {}
+    for entry in given:
+        database, _, value = entry.partition("=")
+        if not value:
+            raise InputError(f"{option}: expected DATABASE={what} in a study of several databases; found {entry}")
+        values[database] = value
+    return values
+
+
+def _face(given: str) -> "Face":
+    if given == "crop":
+        return "crop"
+    if given == "none":
+        return "none"
+    raise InputError(f"--face: expected crop or none; found {given}")
+
+
+def _gap(given: str) -> int | Literal["refuse"]:
+    """Return the value of `missing_frames` in params.yaml."""
+    if given == "refuse":
+        return "refuse"
+    if given.isdecimal() and 1 <= int(given) <= 1000:
+        return int(given)
+    raise InputError(f"--missing-frames: expected refuse, or a number of frames from 1 to 1000; found {given}")
 
 
 @main.command()
@@ -420,9 +467,11 @@ def leakage(network: str) -> None:
 @click.option("--clips", type=click.IntRange(min=1), help="How many; synthesize.clips if not given.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of faces and expressions; synthesize.seed if not given.")
 def synthesize(layout: str, folder: Path, subjects: int | None, clips: int | None, seed: int | None) -> None:
-    """Write a tree of synthetic faces to FOLDER as the owners of casme, casme2, samm or smic (LAYOUT) lay theirs out.
+    """Write a tree of synthetic faces to FOLDER as the owners of the database LAYOUT lay theirs out.
 
-    It can then be studied like a licensed copy. Everything else is as the section synthesize in params.yaml says.
+    LAYOUT is casme, casme2, casme3, fourdme, mmew, samm or smic. The tree can then be studied like a licensed copy. One
+    of casme3, fourdme or mmew also has the faults of the released copies: missing frames, impossible rows, misleading
+    names. Everything else is as the section synthesize in params.yaml says.
     """
     from dataclasses import asdict
 
@@ -431,19 +480,27 @@ def synthesize(layout: str, folder: Path, subjects: int | None, clips: int | Non
     from pipeline import paths
     from pipeline.params import load_params
     from pipeline.storage.outputs import staged
-    from pipeline.synthetic import generator
+    from pipeline.synthetic import generator, traps
 
     settings = asdict(load_params(paths.PARAMS).synthesize) | {"layout": layout}
     given = {"subjects": subjects, "clips": clips, "seed": seed}
     settings |= {key: value for key, value in given.items() if value is not None}
     if folder.exists():
         raise InputError(f"{folder}: expected the name of a new folder, found one that is there")
+    said: list[str] = []
     try:
+        if layout in traps.TRAPPED:
+            traps.check(settings["clips"], settings["frames"][0])
         with staged(folder.absolute().parent / ".partial" / folder.name, folder) as [draft]:
             for _ in tqdm(generator.write_tree(draft, **settings), total=settings["clips"], unit="clip", disable=None):
                 pass
+            if layout in traps.TRAPPED:
+                said = traps.set_traps(draft, layout)
     except ValueError as error:
         raise InputError(str(error)) from error
+    if said:
+        click.echo("It has the faults of the released copies:")
+        click.echo("\n".join(f"  {sentence}" for sentence in said))
     click.echo(f"{folder}: {settings['clips']} clips of {settings['subjects']} subjects, as {layout}")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -71,6 +71,16 @@ PlainPath = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=1000
 """A path without control characters."""
 
 
+def _largest_gap(value: Any) -> Any:
+    if value != "refuse" and not (type(value) is int and 1 <= value <= 1000):
+        raise ValueError("must be refuse, or a number of frames from 1 to 1000")
+    return value
+
+
+MissingFrames = Annotated[int | Literal["refuse"], PlainValidator(_largest_gap)]
+"""Most consecutive frames that a clip may lack."""
+
+
 @dataclass(frozen=True, config=STRICT)
 class Synthesize:
     """Settings of the embedded dataset."""
@@ -105,8 +115,14 @@ class Database:
     raw: PlainPath
     annotation: Annotation
     exclude: tuple[str, ...]
+    missing_frames: MissingFrames
     face: Literal["crop", "none"]
     face_boxes: dict[str, tuple[NotNegativeInt, NotNegativeInt, Positive, Positive]]
+
+    @property
+    def largest_gap(self) -> int | None:
+        """Most consecutive frames that a clip may lack; None: no frame may be missing."""
+        return None if self.missing_frames == "refuse" else self.missing_frames
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -241,7 +257,7 @@ class Params:
 
     dataset: str
     databases: Annotated[dict[Annotated[str, _one_of(PROFILES)], Database], Field(min_length=1)]
-    classes: Literal["own", "three"]
+    classes: Literal["own", "three", "six", "seven"]
     accepted: Annotated[tuple[str, ...], AfterValidator(_distinct)]
     subjects: Annotated[Names, Field(min_length=2)]
     protocol: Literal["loso", "k-fold", "database"]
@@ -338,10 +354,11 @@ class Params:
                 f"{list(self.accepted)}"
             )
         if len(self.databases) > 1:
-            if self.classes == "own":
-                yield f"classes: must be three for several databases ({', '.join(self.databases)}), found own"
+            if self.classes != "three":
+                databases = ", ".join(self.databases)
+                yield f"classes: must be three for several databases ({databases}), found {self.classes}"
             name = self.clip_selection
-            if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name.removesuffix("-3") in PROFILES:
+            if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or re.sub(r"-[367]$", "", name) in PROFILES:
                 yield (
                     "dataset: must be a name of its own (letters, digits, `-`) for a study of several databases, found "
                     f"{self.dataset!r}"
@@ -477,10 +494,15 @@ def _refuse_old_form(document: dict[str, Any], path: Path) -> None:
     lines: dict[str, Any] = {}
     old = [key for key in _MOVED if key in document]
     if old:
-        lines |= {"databases": {str(document.get("dataset", "synthetic")): {key: document[key] for key in old}}}
+        moved = {"missing_frames": "refuse"} | {key: document[key] for key in old}
+        lines |= {"databases": {str(document.get("dataset", "synthetic")): moved}}
         lines |= {"classes": "own"}
     if "subjects" in document and "protocol" not in document and "folds" not in document:
         lines |= {"protocol": "loso", "folds": document["subjects"]}
+    databases = document.get("databases")
+    if isinstance(databases, dict) and not old:
+        complete = [name for name, keys in databases.items() if isinstance(keys, dict) and keys.keys() == set(_MOVED)]
+        lines |= {"databases": {name: {"missing_frames": "refuse"} for name in complete}} if complete else {}
     section = document.get("comparators")
     if isinstance(section, dict) and {"networks", "cnn_lstm"} & section.keys():
         block, train = section.get("cnn_lstm"), document.get("train")

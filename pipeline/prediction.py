@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from pipeline import paths, preparation
+from pipeline import lettering, paths, preparation
 from pipeline.errors import InputError
 from pipeline.evaluation import protocols
 from pipeline.flow import estimators
-from pipeline.frames import face_crop, frame_files, head_motion
+from pipeline.frames import face_crop, frame_files, head_motion, resampling
 from pipeline.frames.recording import Recording
 from pipeline.frames.video_file import VideoFile
 from pipeline.learning import training
@@ -24,7 +24,7 @@ from pipeline.networks.stanet.introspection import Attention
 from pipeline.networks.stanet.trained import TrainedSTANet
 from pipeline.params import Params, load_params
 from pipeline.report import clip_figures, drawing
-from pipeline.storage import class_names, tables
+from pipeline.storage import class_names, clip_store, n_missing, tables
 from pipeline.storage.clip_rows import ClipRow, clip_rows
 from pipeline.storage.outputs import staged
 from pipeline.storage.parts import prefix
@@ -53,6 +53,8 @@ class Clip:
     """`crop` or `none`, as params.yaml says for its database."""
     box: face_crop.Box | None = None
     """Square around the face, where params.yaml has one for it."""
+    gaps: bool = False
+    """It lacks frames, as params.yaml allows for its database."""
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,7 @@ def predict(
     clip = _find(given, onset, offset, params)
     networks = _networks(clip, model, params)
     size, count, crop = _geometry(networks)
-    if picture is None:
-        picture = paths.prediction(params.dataset, clip.name)
-    elif picture.suffix not in _FIGURES or not picture.absolute().parent.is_dir():
+    if picture is not None and (picture.suffix not in _FIGURES or not picture.absolute().parent.is_dir()):
         raise InputError(f"{picture}: expected a file ending in {' or '.join(_FIGURES)}, in a folder that is there")
     estimator = estimators.estimator(
         params.flow.method, Path(params.flow.weights), params.runtime.device, params.flow.tf32
@@ -126,9 +126,10 @@ def predict(
     _check_flow(estimator.settings | {"head_motion": params.head_motion}, networks[0])
 
     step("frames")
-    recording = _recording(clip, face or clip.face or _common_face(params))
-    filmed = preparation.frames(recording, count, size)
-    path = _head_path(clip, filmed, params.head_motion)
+    recording, doubts = _recording(clip, face or clip.face or _common_face(params))
+    times = recording.times if isinstance(recording, Recording) else None
+    filmed = preparation.frames(recording, count, size, times)
+    path, lost = _head_path(clip, recording, filmed, params.head_motion)
     step("optical flow")
     field = preparation.flow(filmed, path, params.head_motion, estimator)
     step("networks")
@@ -143,13 +144,14 @@ def predict(
         dict(zip(classes, attention.probabilities.tolist(), strict=True)),
         tuple(network.path for network in networks),
         tuple(", ".join(network.checkpoint.test_subjects) for network in networks),
-        tuple(_notes(clip, len(recording), networks, params)),
-        picture,
+        (*_notes(clip, len(recording), networks, params), *doubts, *lost, *_stillness(field, params)),
+        picture or paths.prediction(params.dataset, f"{clip.name}_{recording.onset}-{recording.offset}"),
     )
     step("picture")
     shown = head_motion.stabilised(filmed, path)
     figure = clip_figures.clip_attention(shown, field, attention, _title(prediction))
-    with staged(picture.parent / ".partial" / picture.name, picture) as [draft]:
+    drawn = prediction.picture
+    with staged(drawn.parent / ".partial" / drawn.name, drawn) as [draft]:
         drawing.write(figure, draft)
     return prediction
 
@@ -241,6 +243,7 @@ def _of_dataset(known: pd.DataFrame, onset: int | None, offset: int | None, para
         row.label,
         settings.face,
         settings.face_boxes.get(own_name),
+        row.clip in n_missing.counts(known),
     )
 
 
@@ -344,14 +347,70 @@ def _check_flow(offered: dict[str, Any], network: TrainedSTANet) -> None:
         )
 
 
-def _head_path(clip: Clip, frames: np.ndarray, fit: str) -> np.ndarray:
+_MEANINGS = {
+    "nothing": "there is no motion to and from it",
+    "cut": "the class may be that of the change, not of an expression: choose frames before or after it",
+    "lost": "motion of the head may be left in the flow, or an expression be missing from it",
+    "jump": "motion of the head may be left in the flow",
+    "left": "what has left it was not seen",
+}
+"""What a doubt about the head means for the class."""
+
+
+def _head_path(
+    clip: Clip, recording: Recording | VideoFile, frames: np.ndarray, fit: str
+) -> tuple[np.ndarray, list[str]]:
+    """The path of the head, and why it may be wrong: a study refuses such a clip, one clip gets its answer."""
+
+    def named(index: int) -> str:
+        return f"frame {recording.onset + resampling.nearest(index, len(recording), len(frames))}"
+
     try:
-        return head_motion.follow(frames, fit)
+        found = head_motion.trace(frames, "affine" if fit == "keep" else fit)
     except head_motion.NoHeadMotionError as reason:
+        said = reason.doubt.said(named)
+        if fit == "keep":
+            return head_motion.follow(frames, fit), [f"{said}: {_MEANINGS['nothing']}"]
         raise InputError(
-            f"{clip.source}: expected a head that can be followed, to take its motion out as in training: of the "
-            f"{len(frames)} interpolated frames, {reason}. --onset and --offset choose other frames."
+            f"{clip.source}: expected a head that can be followed, to take its motion out as in training: {said}. "
+            "--onset and --offset choose other frames."
         ) from reason
+    doubts = [doubt for doubt in found.doubts if fit != "keep" or doubt.kind in ("cut", "left")]
+    notes = [f"{doubt.said(named)}. {_MEANINGS[doubt.kind].capitalize()}" for doubt in doubts]
+    if fit == "keep":
+        return head_motion.follow(frames, fit), notes
+    if not doubts and found.share < head_motion.DOUBTFUL_SHARE:
+        notes.append(
+            f"only {found.share:.0%} of the face moves as one from {named(0)} to {named(found.least)}: part of a large "
+            "expression may have been taken for motion of the head, and the rest be too small"
+        )
+    return found.path, notes
+
+
+_STILL = 0.95
+"""Share of the study's clips in which more must move for a clip to be called still."""
+
+
+def _stillness(field: np.ndarray, params: Params) -> Iterator[str]:
+    """Remark on a clip in which less moves than in nearly all clips of the study."""
+    known = []
+    for path in map(paths.flow, params.databases):
+        if path.exists():
+            with clip_store.reading(path) as file:
+                rows = range(len(clip_store.clip_names(file)))
+                known += [_motion(clip_store.values(file, "flow", row)) for row in rows]
+    moved = _motion(field)
+    more = sum(moved < other for other in known)
+    if known and more >= _STILL * len(known):
+        yield (
+            f"less moves ({moved:.3f} px per frame) than in {more} of {len(known)} clips of {params.dataset}: the clip "
+            "may show no expression, for which the networks have no class"
+        )
+
+
+def _motion(flow: np.ndarray) -> float:
+    """Mean length of the flow (F - 1, 2, S, S) of a clip, of every fourth pixel along each axis."""
+    return float(np.hypot(*flow[..., ::4, ::4].astype(np.float32).swapaxes(0, 1)).mean())
 
 
 def _listed(settings: dict[str, Any]) -> str:
@@ -360,6 +419,8 @@ def _listed(settings: dict[str, Any]) -> str:
 
 def _notes(clip: Clip, length: int, networks: list[TrainedSTANet], params: Params) -> Iterator[str]:
     """What makes a prediction worth less than its probability."""
+    if boxes := lettering.missing("".join([clip.name, *networks[0].checkpoint.classes])):
+        yield f"no font on this machine has {' '.join(boxes)}: in the picture, these characters are boxes"
     table = _clips(params)
     if clip.subject is not None:
         seen = [network.path for network in networks if clip.subject not in network.checkpoint.test_subjects]
@@ -387,36 +448,38 @@ def _common_face(params: Params) -> str:
     return found.pop()
 
 
-def _recording(clip: Clip, face: str) -> Recording | VideoFile:
-    """Frames of the clip, cropped to the face where that is wanted."""
-
-    def opened(box: face_crop.Box | None = None) -> Recording | VideoFile:
-        if clip.source.is_file():
-            return VideoFile(clip.source, clip.onset, clip.offset, box)
-        numbers = frame_files.numbered(clip.source)
-        if not numbers:
-            raise InputError(
-                f"{clip.source}: expected a folder of numbered frames ({', '.join(frame_files.SUFFIXES)}), found none"
-            )
-        onset = min(numbers) if clip.onset is None else clip.onset
-        offset = max(numbers) if clip.offset is None else clip.offset
-        return Recording(clip.source, onset, offset, box)
-
-    whole = opened()
-    if whole.offset <= whole.onset:
+def _recording(clip: Clip, face: str) -> tuple[Recording | VideoFile, list[str]]:
+    """Frames of the clip, cropped to the face where that is wanted, and what is doubtful about them."""
+    recording = _whole(clip)
+    if recording.offset <= recording.onset:
         raise InputError(
             f"{clip.source}: expected at least 2 frames, between which something moves; found "
-            f"{max(0, whole.offset - whole.onset + 1)} (onset {whole.onset}, offset {whole.offset})"
+            f"{max(0, recording.offset - recording.onset + 1)} (onset {recording.onset}, offset {recording.offset})"
         )
-    if face == "none":
-        return whole
-    try:
-        return opened(face_crop.box_for(whole[0], clip.box))
-    except face_crop.NoBox as reason:
+    doubts = recording.notes if isinstance(recording, VideoFile) else []
+    if face == "crop":
+        try:
+            recording.box = face_crop.box_for(recording[0], clip.box, doubts.append)
+        except face_crop.NoBox as reason:
+            raise InputError(
+                f"{clip.source}: expected a face in frame {recording.onset}, to cut the frames to as in training: "
+                f"{reason}. If they show nothing but a face, say --face none."
+            ) from reason
+    return recording, doubts
+
+
+def _whole(clip: Clip) -> Recording | VideoFile:
+    """All of each frame of the clip."""
+    if clip.source.is_file():
+        return VideoFile(clip.source, clip.onset, clip.offset)
+    numbers = frame_files.numbered(clip.source)
+    if not numbers:
         raise InputError(
-            f"{clip.source}: expected a face in frame {whole.onset}, to cut the frames to as in training: {reason}. "
-            "If they show nothing but a face, say --face none."
-        ) from reason
+            f"{clip.source}: expected a folder of numbered frames ({', '.join(frame_files.SUFFIXES)}), found none"
+        )
+    onset = min(numbers) if clip.onset is None else clip.onset
+    offset = max(numbers) if clip.offset is None else clip.offset
+    return Recording(clip.source, onset, offset, gaps=clip.gaps)
 
 
 def _average(seen: list[Attention]) -> Attention:

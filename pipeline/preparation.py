@@ -13,9 +13,12 @@ from pipeline.frames import head_motion, resampling
 from pipeline.frames.resampling import Frames
 
 
-def frames(clip: Frames, count: int, size: int) -> np.ndarray:
-    """Return a clip as the stages `interpolate` and `resize` make it: uint8 (count, size, size, 3) RGB."""
-    return resampling.resize(resampling.interpolate(clip, count), size)
+def frames(clip: Frames, count: int, size: int, times: Sequence[int] | None = None) -> np.ndarray:
+    """Return a clip as the stages `interpolate` and `resize` make it: uint8 (count, size, size, 3) RGB.
+
+    `times` are the frames that exist, as `resampling.interpolate` takes them; None: all.
+    """
+    return resampling.resize(resampling.interpolate(clip, count, times), size)
 
 
 def flow(filmed: np.ndarray, path: np.ndarray, fit: str, estimator: FlowEstimator) -> np.ndarray:
@@ -79,8 +82,12 @@ def key_flow(filmed: np.ndarray, fit: str, estimator: FlowEstimator) -> np.ndarr
     return without_head(estimated, np.tile(np.eye(2, 3), (len(filmed), 1, 1)), fit)
 
 
-def estimated_apex(clip: Frames, size: int, fit: str, estimator: FlowEstimator) -> int:
+def estimated_apex(
+    clip: Frames, size: int, fit: str, estimator: FlowEstimator, numbers: Sequence[int] | None = None
+) -> int:
     """Return the frame of a clip that moved farthest from the onset after head motion is removed, counted from 0.
+
+    `numbers` are those of the frames to choose from; None stands for all after the onset.
 
     The motion of a frame is the mean square length of its flow vectors since the onset: an expression moves few pixels
     far, the errors of the estimator move all of them a little. Of equal frames the first is taken; it is never the onset
@@ -91,4 +98,4 @@ def estimated_apex(clip: Frames, size: int, fit: str, estimator: FlowEstimator) 
         u, v = key_flow(key_frames(clip, (0, number), size), fit, estimator)[0].astype(np.float32)
         return float((u**2 + v**2).mean())
 
-    return max(range(1, len(clip)), key=motion)
+    return max(range(1, len(clip)) if numbers is None else numbers, key=motion)

@@ -4,8 +4,10 @@ Counts are summed over all folds before anything is divided, as MEGC 2019 does: 
 doi:10.1109/FG.2019.8756611.
 """
 
+import dataclasses
 import json
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from pipeline.databases.profiles import PROFILES, THREE
 from pipeline.errors import InputError
 from pipeline.evaluation import metrics, significance
 from pipeline.evaluation.metrics import METRICS
-from pipeline.evaluation.prediction_files import Headers, Predictions, name_of, read
+from pipeline.evaluation.prediction_files import NAMING, Headers, Predictions, name_of, read
 from pipeline.evaluation.significance import Interval
 from pipeline.storage import tables
 
@@ -98,6 +100,12 @@ def score(paths: Sequence[Path], headers: Headers, against: str | None = None) -
         A file cannot be read, has a clip twice, lacks clips or has others, or says another truth than the other one.
     """
     files = [read(path, headers, tuple(PROFILES), megc2019.DATABASES) for path in paths]
+    for file in files:
+        if not file.has_ids and (against is not None or len(files) == 2):
+            raise InputError(
+                f"{file.source}: cannot be checked: no clip ids, so that nobody can say which clips these are. Write "
+                "`clip truth predicted` in every line, or score the file by itself"
+            )
     if against == megc2019.NAME or any(file.is_log for file in files):
         files = [_with_names(file) for file in files]
     for file in files:
@@ -120,7 +128,7 @@ def _with_names(file: Predictions) -> Predictions:
         raise InputError(
             f"{file.source}: expected the classes 0, 1, 2 or {', '.join(THREE)}; found {', '.join(strangers)}"
         )
-    return Predictions(file.source, table, THREE, file.is_log)
+    return dataclasses.replace(file, table=table, classes=THREE)
 
 
 def _check_official(file: Predictions) -> None:
@@ -135,7 +143,27 @@ def _check_official(file: Predictions) -> None:
     clips = pd.DataFrame(
         {"clip": table.apply(name_of, axis=1), "label": table["label"]},
     )
-    _refuse(file.source, megc2019.NAME, megc2019.differences(clips, {}, listed).sentences())
+    faults = megc2019.differences(clips, {}, listed).sentences()
+    _refuse(file.source, megc2019.NAME, faults, _other_names(table) if faults else ())
+
+
+def _other_names(table: pd.DataFrame) -> Iterator[str]:
+    """What names look like that are not of the form that the official list has, one sentence for each database."""
+    for part, naming in NAMING.items():
+        rows = table[table["part"] == part]
+        subject = re.compile(rf"{naming.subject}\d{{{naming.digits}}}")
+        odd = [
+            name_of(row)
+            for _, row in rows.iterrows()
+            if not (subject.fullmatch(row["subject"]) and naming.clip.fullmatch(row["clip"]))
+        ]
+        if odd:
+            yield (
+                f"{len(odd)} of {len(rows)} clips of {part} have no name as in the list, such as {naming.example}; "
+                f"found {odd[0]}. Rename them, or name the right columns (--clip, --subject)."
+            )
+    if strangers := sorted(set(table["part"]) - set(NAMING)):
+        yield f"Databases in the list: {', '.join(NAMING)}; found {', '.join(strangers)}."
 
 
 def _check_clips(file: Predictions, path: Path, headers: Headers) -> None:
@@ -163,12 +191,15 @@ def _check_clips(file: Predictions, path: Path, headers: Headers) -> None:
     _refuse(file.source, str(path), faults)
 
 
-def _refuse(source: Path, expected: str, faults: Sequence[str]) -> None:
+def _refuse(source: Path, expected: str, faults: Sequence[str], hints: Iterable[str] = ()) -> None:
     if faults:
         more = f"\n  and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
         raise InputError(
             f"{source}: expected the clips of {expected}, found {len(faults)} "
-            f"difference{'s' * (len(faults) > 1)}:\n" + "\n".join(f"  {fault}" for fault in faults[:_NAMED]) + more
+            f"difference{'s' * (len(faults) > 1)}:\n"
+            + "\n".join(f"  {fault}" for fault in faults[:_NAMED])
+            + more
+            + "".join(f"\n{hint}" for hint in hints)
         )
 
 

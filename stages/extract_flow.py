@@ -6,7 +6,9 @@ from pathlib import Path
 import click
 
 from pipeline import paths, preparation
+from pipeline.device import resolve_device
 from pipeline.flow import estimators, extraction
+from pipeline.learning.compiler import check_compiler
 from pipeline.params import load_params
 from pipeline.storage import clip_store, resume
 from pipeline.storage.outputs import staged
@@ -18,6 +20,8 @@ from stages.command import counter, stage
 def main(database: str) -> None:
     """Flow of DATABASE in pixels per frame, less the head's. A run that was interrupted goes on where it ended."""
     params = load_params(paths.PARAMS)
+    if params.train.compile:
+        check_compiler(resolve_device(params.runtime.device))  # where only the flow is out of date, not after it
     estimator = estimators.estimator(
         params.flow.method, Path(params.flow.weights), params.runtime.device, params.flow.tf32
     )

@@ -21,8 +21,14 @@ from stages.command import stage
 def main(database: str) -> None:
     """Check every annotated clip of DATABASE; all defects are reported at once."""
     params = load_params(paths.PARAMS)
+    if params.train.compile:  # the first stage that can say that it is impossible: training comes last
+        from pipeline.device import resolve_device  # PyTorch, which this stage needs for nothing else
+        from pipeline.learning.compiler import check_compiler
+
+        check_compiler(resolve_device(params.runtime.device))
     settings = params.databases[database]
-    reading = readers.read(database, Path(settings.raw), settings.exclude, _annotation(database, settings))
+    annotated = _annotation(database, settings)
+    reading = readers.read(database, Path(settings.raw), settings.exclude, annotated, settings.largest_gap)
     if len(params.databases) == 1:
         # A wrong list ends here, in seconds, and not after the flow. It changes nothing of what this stage writes.
         profile = profile_of(database, params.synthesize.layout)
@@ -36,6 +42,8 @@ def main(database: str) -> None:
         click.echo(f"{database}: passed over, because no task uses its label: {row}")
     for clip in reading.apex_unknown:
         click.echo(f"{database}: apex taken for unknown, because it is not between onset and offset: {clip}")
+    for clip in (*reading.mended, *reading.remarks):
+        click.echo(f"{database}: {clip}")
     click.echo(f"{database}: {len(reading.table)} recordings of {reading.table['subject'].nunique()} subjects")
 
 

@@ -1,6 +1,7 @@
 """Estimate the optical flow from the onset to the apex of every clip."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -10,16 +11,17 @@ import numpy as np
 from pipeline import paths, preparation
 from pipeline.flow import estimators, extraction
 from pipeline.flow.estimators import FlowEstimator
-from pipeline.frames import filming, frame_files, head_motion, resampling
+from pipeline.frames import face_crop, frame_files, head_motion, resampling
 from pipeline.frames.face_crop import Box
+from pipeline.frames.recording import Recording
 from pipeline.params import Params, load_params
-from pipeline.storage import apexes, clip_store, resume, tables
+from pipeline.storage import apexes, clip_store, n_missing, resume, tables
 from pipeline.storage.apexes import Apex
 from pipeline.storage.clip_rows import ClipRow, clip_rows
 from pipeline.storage.outputs import staged
 from stages.command import progress, stage
 
-_CODE = (preparation, head_motion, resampling, filming)
+_CODE = (preparation, head_motion, resampling, face_crop)
 
 
 @stage
@@ -33,11 +35,18 @@ def main(database: str) -> None:
     params = load_params(paths.PARAMS)
     settings = params.databases[database]
     raw = Path(settings.raw)
-    clips = list(clip_rows(tables.read(paths.recordings(database), columns=ClipRow._fields)))
+    rows = tables.read(paths.recordings(database), columns=ClipRow._fields)
+    clips, gaps = list(clip_rows(rows)), n_missing.counts(rows)
+
+    def recording(clip: ClipRow, box: Box | None = None) -> Recording:
+        return Recording(raw / clip.frames, clip.onset, clip.offset, box, gaps=clip.clip in gaps)
+
     boxes: dict[str, Box] = {}
     if settings.face == "crop":
         bar = progress(params, "faces", "clip", len(clips))
-        boxes = filming.squares(raw, bar(clips), settings.face_boxes, paths.faceless(database))
+        onsets = ((clip.clip, recording(clip)[0]) for clip in bar(clips))
+        # `interpolate` has said what is to be noted about faces.
+        boxes = face_crop.boxes_for(onsets, settings.face_boxes, paths.faceless(database))
     estimator = estimators.estimator(
         params.flow.method, Path(params.flow.weights), params.runtime.device, params.flow.tf32
     )
@@ -54,15 +63,15 @@ def main(database: str) -> None:
         missing = [row for row in range(len(clips)) if not done[row]]
         for row in progress(params, "key_flow", "clip", len(clips))(missing):
             clip = clips[row]
-            recording = filming.recording(raw, clip, boxes.get(clip.clip))
+            filmed = recording(clip, boxes.get(clip.clip))
             apex = annotated_apex(clip)
             if apex is None and params.apex == "estimated":
                 apex = clip.onset + preparation.estimated_apex(
-                    recording, params.resize.size, params.head_motion, estimator
+                    filmed, params.resize.size, params.head_motion, estimator, filmed.times[1:]
                 )
             elif apex is None:
-                apex = middle(clip)
-            pair = preparation.key_frames(recording, (0, apex - clip.onset), params.resize.size)
+                apex = middle(clip, filmed.times)
+            pair = preparation.key_frames(filmed, (0, apex - clip.onset), params.resize.size)
             parts.save(2 * row, np.array(apex))
             parts.save(2 * row + 1, preparation.key_flow(pair, params.head_motion, estimator)[0])
         found = [_apex(clip, int(parts.load(2 * row)), params.apex) for row, clip in enumerate(clips)]
@@ -79,9 +88,9 @@ def annotated_apex(clip: ClipRow) -> int | None:
     return clip.apex if clip.apex is not None and clip.onset < clip.apex <= clip.offset else None
 
 
-def middle(clip: ClipRow) -> int:
-    """Return the middle frame of a clip, the later one of two; never its onset."""
-    return (clip.onset + clip.offset + 1) // 2
+def middle(clip: ClipRow, times: Sequence[int]) -> int:
+    """Return the frame nearest to the middle of a clip, of the `times` that exist; the later one of two, not its onset."""
+    return clip.onset + min(times[1:], key=lambda time: (abs(2 * time - (clip.offset - clip.onset)), -time))
 
 
 def _apex(clip: ClipRow, used: int, setting: str) -> Apex:

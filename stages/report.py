@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 import torch
 
-from pipeline import paths
+from pipeline import lettering, paths
 from pipeline.databases import megc2019
 from pipeline.params import Params, load_params
 from pipeline.report.page import write
@@ -25,6 +25,7 @@ def main() -> None:
     params = load_params(paths.PARAMS)
     name = params.dataset
     torch.set_num_threads(params.train.threads)
+    lettering.check(text for column in ("label", "clip") for text in tables.read(paths.clips(name))[column])
     sources = Sources(
         clips=paths.clips(name),
         classes=paths.classes(name),

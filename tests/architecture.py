@@ -16,8 +16,9 @@ LIBRARY: dict[str, tuple[str, ...]] = {
     "processor": (),
     "paths": (),
     "device": (),
+    "lettering": (),
     "storage": (),
-    "frames": ("storage",),
+    "frames": ("lettering", "storage"),
     "databases": ("frames", "storage"),
     "synthetic": ("databases.layouts", "frames", "paths", "storage"),  # for the names within the folder that it writes
     "flow": ("storage", "device"),
@@ -33,8 +34,8 @@ LIBRARY: dict[str, tuple[str, ...]] = {
     ),
     "trainings": ("learning", "networks", "params", "paths", "storage"),
     "report": (
-        *("databases.megc2019", "databases.profiles", "evaluation", "frames", "learning", "networks", "params"),
-        *("storage", "synthetic"),
+        *("databases.megc2019", "databases.profiles", "evaluation", "frames", "learning", "lettering", "networks"),
+        *("params", "storage", "synthetic"),
     ),
 }
 """What each room may import besides itself and `KNOWN_BY_ALL`: whole rooms, or one module, `room.module`."""

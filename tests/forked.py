@@ -31,6 +31,7 @@ from tqdm import tqdm
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = (
+    "av",
     "cv2",
     "dask.distributed",
     "dvc.api",

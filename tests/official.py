@@ -1,5 +1,6 @@
 """Trees of the official datasets with everything in them that real copies have, made by the generator."""
 
+import datetime
 import shutil
 import struct
 from collections.abc import Callable
@@ -131,10 +132,18 @@ def write_csv(path: Path, table: list[list[Any]], delimiter: str = ",") -> None:
 def write_xls(path: Path, table: list[list[Any]]) -> None:
     """A spreadsheet in the oldest form of .xls (BIFF2): nothing here writes a newer one."""
     records = [struct.pack("<HHHH", 0x0009, 4, 7, 0x0010)]
+    for form in (b"General", b"yyyy-mm-dd"):  # a date is a number of days in a cell of the second format
+        records.append(struct.pack("<HHB", 0x001E, 1 + len(form), len(form)) + form)
     for row, cells in enumerate(table):
         for column, cell in enumerate(cells):
             place = struct.pack("<HH3x", row, column)
-            if isinstance(cell, (int, float)):
+            if isinstance(cell, bool):
+                records.append(struct.pack("<HH", 0x0005, 9) + place + struct.pack("<BB", cell, 0))
+            elif isinstance(cell, datetime.date):
+                days = (cell - datetime.date(1899, 12, 30)).days
+                dated = struct.pack("<HHBBB", row, column, 0, 1, 0)
+                records.append(struct.pack("<HH", 0x0003, 15) + dated + struct.pack("<d", days))
+            elif isinstance(cell, (int, float)):
                 records.append(struct.pack("<HH", 0x0003, 15) + place + struct.pack("<d", cell))
             elif cell is not None:
                 text = str(cell).encode("ascii")

@@ -21,7 +21,7 @@ def test_damaged_results_are_errors_by_name(monkeypatch):
     inputs.run(outcome)
     assert outcome.text() == "\n".join(
         f"bad inputs: results, {kind}: {count} tried, {count} right"
-        for kind, count in (("tables", 12), ("classes.json", 10), ("manifests", 5))
+        for kind, count in (("tables", 12), ("classes.json", 10), ("manifests", 5), ("inputs", 7), ("folds.json", 7))
     )
 
 

@@ -32,6 +32,7 @@ ROOT = Path(__file__).parents[1]
 # Modules whose change cannot change the bytes of an output; what only they import is exempt with them.
 EXEMPT = {
     "pipeline/learning/memory.py": "where numbers lie in memory, not what they are",
+    "pipeline/learning/compiler.py": "a stage whose network cannot be compiled has no output",
     "pipeline/device.py": "which device computes: a matter of `runtime`, which no stage depends on",
     "pipeline/errors.py": "the text of errors: a stage that fails has no output",
     "pipeline/storage/locks.py": "which process may write, not what it writes",
@@ -70,7 +71,10 @@ READ_ONLY = {
         "protocol": "as above",
         "synthesize": "as above",
         "synthesize.layout": "as above",
+        "train": "where nothing can be compiled, the stage ends early; `train` depends on it",
+        "train.compile": "as above",
     },
+    "extract_flow": {"train": "as for `index`", "train.compile": "as for `index`"},
     "gather": {"databases": "which databases there are is in the names of the stages"},
     "classify": {"databases": "which manifests are read is in the folder of the manifests, which it depends on"},
     "aggregate": {f"networks.{NETWORK}": "read of other networks alone, in `pool`"},

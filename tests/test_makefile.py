@@ -29,7 +29,7 @@ def program(path, script):
     path.chmod(0o755)
 
 
-def make(checkout, *arguments):
+def refusal(checkout, *arguments):
     environment = {"PATH": str(checkout / "programs"), "LC_ALL": "C"}
     result = subprocess.run(
         [shutil.which("make"), "--no-print-directory", *arguments],
@@ -40,7 +40,11 @@ def make(checkout, *arguments):
     )
     assert result.returncode != 0
     assert not (checkout / ".venv").exists()
-    [line, _] = result.stderr.splitlines()  # the second line is make's own: which target failed
+    return result.stderr
+
+
+def make(checkout, *arguments):
+    [line, _] = refusal(checkout, *arguments).splitlines()  # the second line is make's own: which target failed
     return line
 
 
@@ -52,6 +56,22 @@ def test_git_is_missing(checkout):
 def test_no_git_repository(checkout):
     program(checkout / "programs/git", "exit 128")
     assert "no git repository: get it with git clone" in make(checkout, "test")
+
+
+def test_a_checkout_of_another_owner(checkout):
+    words = "fatal: detected dubious ownership in repository at '/x'\\nTo add an exception for this directory, call:"
+    program(
+        checkout / "programs/git",
+        f'printf "{words}\\n\\n\\tgit config --global --add safe.directory /x\\n" >&2; exit 128',
+    )
+    said = refusal(checkout, "repro")
+    assert "detected dubious ownership in repository at '/x'" in said and "no git repository" not in said
+    assert f"git config --global --add safe.directory '{checkout}'" in said
+
+
+def test_other_words_of_git_are_shown(checkout):
+    program(checkout / "programs/git", 'echo "fatal: bad config line 3" >&2; exit 128')
+    assert "get it with git clone (git says: fatal: bad config line 3)" in make(checkout, "test")
 
 
 def test_python_is_missing(checkout):

@@ -108,9 +108,18 @@ def test_a_whole_number_is_a_float_where_one_is_expected(load):
         ({"flow__method": "flownet2", "resize__size": 200}, ["resize.size", "multiple of 64", "flownet2", "200"]),
         ({"dataset": "casme3"}, ["dataset", "must be synthetic for the database synthetic", "'casme3'"]),
         ({"classes": "three"}, ["dataset", "must be synthetic-3", "classes: three", "'synthetic'"]),
-        ({"classes": "four"}, ["classes", "'own' or 'three'", "'four'"]),
+        ({"classes": "four"}, ["classes", "'own', 'three', 'six' or 'seven'", "'four'"]),
         ({"databases": {}}, ["databases", "at least 1"]),
-        ({"databases": {"casme3": SYNTHETIC}}, ["databases.casme3", "casme2", "did you mean casme"]),
+        ({"databases": {"casme4": SYNTHETIC}}, ["databases.casme4", "casme2", "did you mean casme"]),
+        ({"classes": "seven"}, ["dataset", "must be synthetic-7", "classes: seven", "'synthetic'"]),
+        (
+            {"databases": {"casme3": SYNTHETIC, "mmew": SYNTHETIC}, "classes": "seven", "dataset": "casme3-7"},
+            ["classes: must be three for several databases (casme3, mmew), found seven", "a name of its own"],
+        ),
+        *(
+            ({"databases__synthetic__missing_frames": value}, ["missing_frames: must be refuse, or a number of frames"])
+            for value in ("accept", 0, -1, 1001, 2.5, True, "3", None)
+        ),
         (
             {"databases": {"casme2": SYNTHETIC, "smic": SYNTHETIC}},
             ["classes: must be three", "dataset", "a name of its own"],
@@ -137,7 +146,10 @@ def test_a_whole_number_is_a_float_where_one_is_expected(load):
         ({"databases__synthetic__annotation__file": "/elsewhere/x.xlsx"}, ["annotation.sha256", "must be given"]),
         ({"databases__synthetic__annotation__file": "../x.xlsx"}, ["annotation.file", "'../x.xlsx'"]),
         ({"databases__synthetic__annotation__sha256": "abc"}, ["annotation.sha256", "'abc'"]),
-        ({"synthesize__layout": "casme3"}, ["synthesize.layout", "casme, casme2, samm, smic", "'casme3'"]),
+        (
+            {"synthesize__layout": "casme4"},
+            ["synthesize.layout", "casme, casme2, casme3, fourdme, mmew, samm, smic", "'casme4'"],
+        ),
         ({"train__epoch": 3}, ["train.epoch", "unknown key"]),
         ({"train__threads": 2**40}, ["train.threads", "less than or equal to 1024"]),
         ({"model__regions": 1000}, ["model.regions", "less than or equal to 64"]),

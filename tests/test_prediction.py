@@ -25,7 +25,14 @@ def params(tmp_path, monkeypatch):
         Path(folder).mkdir(parents=True)
     Path("data/casme/clips.csv").write_text(TABLE)
     boxes = {"sub02/EP02_1-8": (1, 2, 30, 30)}
-    casme = Database(str(tmp_path / "raw"), Annotation("auto", ""), exclude=(), face="none", face_boxes=boxes)
+    casme = Database(
+        str(tmp_path / "raw"),
+        Annotation("auto", ""),
+        exclude=(),
+        missing_frames="refuse",
+        face="none",
+        face_boxes=boxes,
+    )
     return SimpleNamespace(dataset="casme", databases={"casme": casme})
 
 
@@ -33,6 +40,15 @@ def test_by_its_id(params):
     clip = prediction._find("sub01/EP01_5-95", None, None, params)
     assert (clip.subject, clip.label, clip.onset, clip.offset) == ("sub01", "disgust", 95, 120)
     assert clip.source == Path(params.databases["casme"].raw) / "sub01/EP01_5"
+
+
+def test_a_clip_of_the_dataset_may_lack_frames_where_its_table_says_so(params):
+    assert not prediction._find("sub01/EP01_5-95", None, None, params).gaps
+    counts = iter(("n_missing", "0", "2", "0", "0"))
+    path = Path("data/casme/clips.csv")
+    path.write_text("".join(f"{line},{next(counts)}\n" for line in path.read_text().splitlines()))
+    found = [prediction._find(clip, None, None, params).gaps for clip in ("sub01/EP01_5-95", "sub01/EP01_5-73")]
+    assert sorted(found) == [False, True]
 
 
 def test_by_its_folder_with_its_frames_and_its_square(params):

@@ -13,8 +13,9 @@ from sklearn.metrics import f1_score, recall_score
 
 from pipeline.__main__ import main
 from pipeline.databases import megc2019
-from pipeline.databases.profiles import THREE
-from pipeline.evaluation import metrics, significance
+from pipeline.databases.profiles import PROFILES, THREE
+from pipeline.evaluation import metrics, prediction_files, significance
+from pipeline.evaluation.prediction_files import Headers
 
 rng = np.random.default_rng(3)
 CLIPS = [
@@ -110,6 +111,106 @@ def test_the_challenges_log_gives_what_our_own_file_gives(tmp_path, subject, cli
     assert without_origin(score(log(tmp_path, subject=subject, clip=clip), "--json")) == without_origin(
         score(ours(tmp_path), "--json")
     )
+
+
+def as_others_write(part, subject, clip):
+    """Ids and databases as they stand in tables that circulate."""
+    number = int(subject.lstrip("sub0"))
+    return {
+        "casme2": ("CASME II", f"{number}", f"{subject}_{clip}"),
+        "samm": ("SAMM", f"{number}", f"{subject}_{clip} .png"),
+        "smic": ("SMIC-HS", subject, f"{subject}_{clip}.jpg"),
+    }[part]
+
+
+def theirs(folder, names=as_others_write):
+    rows = ["database,subject,clip,label,predicted"]
+    for place, truth, guess in zip(CLIPS, TRUTH, GUESS, strict=True):
+        rows.append(",".join((*names(*place), str(truth), str(guess))))
+    (folder / "theirs.csv").write_text("\n".join(rows) + "\n")
+    return folder / "theirs.csv"
+
+
+@pytest.fixture
+def official(monkeypatch):
+    """The clips of these tests as the official list."""
+    lines, counts = [], {}
+    for (part, subject, clip), truth in zip(CLIPS, TRUTH, strict=True):
+        lines.append(hashlib.sha256(f"{part},{subject},{clip},{truth}\n".encode()).hexdigest())
+        counts.setdefault(part, {}).setdefault(subject, 0)
+        counts[part][subject] += 1
+    monkeypatch.setattr(megc2019, "official", lambda: megc2019.OfficialList(frozenset(lines), counts))
+
+
+def test_names_as_others_write_them_are_mapped_to_the_official_ones(tmp_path, official):
+    path = theirs(tmp_path)
+    found = score(path, "--part", "database", "--against", "megc2019", "--json")
+    assert without_origin(found) == without_origin(score(ours(tmp_path), "--json"))
+
+
+@pytest.mark.parametrize(
+    ("part", "subject", "clip", "official_clip"),
+    [
+        ("samm", "6", "6_6_1", "006_6_1"),
+        ("samm", "006", "006_6_1", "006_6_1"),
+        ("samm", "006", "006_006_6_1.png", "006_6_1"),
+        ("casme2", "sub1", "1_EP02_01f", "1_EP02_01f"),
+        ("casme2", "1", "1_EP02_01f", "EP02_01f"),
+        ("CAS(ME)II", "1", "sub01_EP19_05f", "EP19_05f"),
+        ("casme2", "sub01", "sub02_EP02_01f", "sub02_EP02_01f"),  # of another subject: it stays as it is
+        ("smic", "s1", "s1_s1_ne_01", "s01_ne_01"),
+        ("smic", "s11", "s1_ne_01", "s1_ne_01"),
+        ("mine", "6", "6_a.png", "6_a.png"),
+    ],
+)
+def test_a_clip_is_renamed_only_where_it_is_certain(tmp_path, part, subject, clip, official_clip):
+    path = tmp_path / "x.csv"
+    path.write_text(f"part,subject,clip,label,predicted\n{part},{subject},{clip},0,1\n")
+    read = prediction_files.read(path, Headers(part="part"), tuple(PROFILES), megc2019.DATABASES)
+    assert read.table["clip"][0] == official_clip
+
+
+def test_names_that_cannot_be_mapped_are_shown_beside_the_official_ones(tmp_path, official):
+    path = theirs(tmp_path, lambda part, subject, clip: (part, subject, f"v{clip}"))
+    said = score(path, "--part", "database", "--against", "megc2019", fails=True)
+    assert "12 of 12 clips of casme2 have no name as in the list, such as casme2-sub01/EP02_01f" in said
+    assert "8 of 8 clips of samm have no name" in said and "found samm-006/v006_1_1. Rename" in said
+    path = theirs(tmp_path, lambda part, subject, clip: (part.replace("smic", "HS"), subject, clip))
+    said = score(path, "--part", "database", "--against", "megc2019", fails=True)
+    assert "Databases in the list: casme2, samm, smic; found hs." in said and "no name as" not in said
+
+
+def nameless(folder):
+    """A log that does not say which clips its lines are about."""
+    path = log(folder)
+    lines = [line.split() for line in path.read_text().splitlines()]
+    path.write_text("\n".join(" ".join(words[1:] if len(words) == 3 else words) for words in lines))
+    return path
+
+
+def test_a_log_without_clip_ids_is_scored_but_not_checked(tmp_path, official):
+    assert without_origin(score(nameless(tmp_path), "--json")) == without_origin(score(ours(tmp_path), "--json"))
+    assert "cannot be checked: no clip ids" in score(tmp_path / "log.txt", "--against", "megc2019", fails=True)
+    assert "cannot be checked: no clip ids" in score(ours(tmp_path), tmp_path / "log.txt", fails=True)
+    (tmp_path / "log.txt").write_text("casme2 sub01\nEP02_01f 0 2\n1 2\n")
+    assert "log.txt:3: expected clips that are all named or none" in score(tmp_path / "log.txt", fails=True)
+
+
+def test_a_log_may_call_its_databases_as_others_do(tmp_path):
+    path = log(tmp_path)
+    text = path.read_text().replace("casme2 ", "CASME II ").replace("smic ", "SMIC-HS ")
+    path.write_text(text)
+    assert without_origin(score(path, "--json")) == without_origin(score(ours(tmp_path), "--json"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_a_file_tells_its_encoding(tmp_path, encoding):
+    expected = without_origin(score(ours(tmp_path), "--json"))
+    path = ours(tmp_path)
+    path.write_text(path.read_text(), encoding=encoding)
+    assert without_origin(score(path, "--json")) == expected
+    path.write_bytes("clip,subject,label,predicted\na,1,größe,größe\n".encode("cp1252"))
+    assert "predictions.csv:2: expected text in UTF-8, or in UTF-16 with its mark" in score(path, fails=True)
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])

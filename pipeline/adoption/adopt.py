@@ -10,18 +10,18 @@ import click
 import pandas as pd
 
 from pipeline import paths
-from pipeline.adoption.copies import Copy, check_apart, check_distinct, examine, locate, locked
+from pipeline.adoption.copies import Copy, Face, check_apart, check_distinct, examine, locate, locked
 from pipeline.adoption.describe import write_contact_sheet
 from pipeline.adoption.estimate import estimate
 from pipeline.databases import megc2019
 from pipeline.databases.layouts import LAYOUTS
-from pipeline.databases.profiles import COMPOSITE_SETTINGS, PROFILES, StudySettings
-from pipeline.databases.task import Selection, dataset_name, make_task
+from pipeline.databases.profiles import COMPOSITE_SETTINGS, PROFILES, StudySettings, profile_of
+from pipeline.databases.task import StudyClips, dataset_name, make_task, task_named
 from pipeline.device import resolve_device
 from pipeline.errors import InputError
 from pipeline.evaluation import protocols
 from pipeline.flow.estimators import METHODS
-from pipeline.params import Annotation, Database, Params, load_params, parse_params
+from pipeline.params import Annotation, Database, MissingFrames, Params, load_params, parse_params
 from pipeline.storage import params_file
 from pipeline.storage.outputs import staged
 
@@ -56,6 +56,8 @@ def use(
     classes: str = "own",
     check: bool = False,
     protocol: Protocol = Protocol(),
+    face: Face | None = None,
+    missing_frames: MissingFrames | None = None,
 ) -> None:
     """Check the copy of a database and study it from now on.
 
@@ -70,11 +72,15 @@ def use(
     method
         `flow.method` to use instead of the database's own.
     classes
-        `own` or `three`.
+        A task of the database, by its name or its number of classes: `own`, `seven`, `7`.
     check
         Only say what would be changed.
     protocol
         Which subjects are tested in which fold.
+    face
+        Whether frames are to be cropped to the face; None for what was set before, or for what they seem to need.
+    missing_frames
+        `refuse`, or the most consecutive frames that a clip may lack; None for what params.yaml says.
 
     Raises
     ------
@@ -85,16 +91,19 @@ def use(
         raise InputError(f"expected one of the databases {', '.join(PROFILES)}; found {name}")
     _check_method(method)
     before = load_params(paths.PARAMS)
+    classes = task_named(profile_of(name, before.synthesize.layout), classes)
     dataset = dataset_name(name, classes)
     if name == "synthetic":
-        if root or annotated:
-            raise InputError("the synthetic dataset is made by the stage synthesize: it has no folder to name")
+        if root or annotated or face or missing_frames:
+            raise InputError(
+                "the synthetic dataset is made by the stage synthesize: it has no folder to name, and shows faces only"
+            )
         settings = PROFILES[name].settings
         database, subjects = _synthetic(before)
         values = _values(dataset, {name: database}, classes, subjects, protocol, settings, method)
         _adopt(before, values, check)
         return
-    copy = examine(name, locate(name, root, before), annotated, before, classes)
+    copy = examine(name, locate(name, root, before), annotated, before, classes, face, missing_frames)
     task = make_task({name: copy.reading.table}, {name: copy.profile}, classes)
     _study(before, dataset, classes, [copy], task, copy.profile.settings, method, check, protocol)
 
@@ -107,6 +116,8 @@ def use_composite(
     accepted: Sequence[str] = (),
     check: bool = False,
     protocol: Protocol = Protocol(),
+    faces: Mapping[str, Face] | None = None,
+    missing_frames: Mapping[str, MissingFrames] | None = None,
 ) -> None:
     """Check the copies of several databases and study them as one from now on, in the three classes of MEGC 2019.
 
@@ -126,6 +137,10 @@ def use_composite(
         Only say what would be changed.
     protocol
         Which subjects are tested in which fold.
+    faces
+        As `face` of `use`, by database.
+    missing_frames
+        As in `use`, by database.
 
     Raises
     ------
@@ -155,10 +170,15 @@ def use_composite(
         raise InputError(f"--accept: expected with {megc2019.NAME}, whose clips are those of a list; found with {name}")
     if strangers := sorted(set(annotated) - set(wanted)):
         raise InputError(f"--annotation: expected one of {', '.join(wanted)}; found {', '.join(strangers)}")
+    faces, gaps = faces or {}, missing_frames or {}
+    for option, given in (("--face", faces), ("--missing-frames", gaps)):
+        if strangers := sorted(set(given) - set(wanted)):
+            raise InputError(f"{option}: expected one of {', '.join(wanted)}; found {', '.join(strangers)}")
     folders = {database: locate(database, roots.get(database), before) for database in sorted(wanted)}
     check_apart(folders)
     copies = [
-        examine(database, folder, annotated.get(database), before, "three") for database, folder in folders.items()
+        examine(*(database, folder, annotated.get(database), before, "three"), faces.get(database), gaps.get(database))
+        for database, folder in folders.items()
     ]
     check_distinct(copies)
     task = make_task(
@@ -205,7 +225,7 @@ def _study(
     dataset: str,
     classes: str,
     copies: Sequence[Copy],
-    task: Selection,
+    task: StudyClips,
     settings: StudySettings,
     method: str | None,
     check: bool,
@@ -243,6 +263,7 @@ def _synthetic(before: Params) -> tuple[Database, list[str]]:
         raw=paths.SYNTHETIC.as_posix(),
         annotation=Annotation(file="auto", sha256=""),
         exclude=() if last is None else last.exclude,
+        missing_frames="refuse",
         face="none",
         face_boxes={} if last is None else last.face_boxes,
     )

@@ -1,7 +1,8 @@
 """A copy of a database: what is in it, and how it is to be studied."""
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +11,7 @@ import click
 import pandas as pd
 from ruamel.yaml import YAML
 
-from pipeline import paths
+from pipeline import lettering, paths
 from pipeline.adoption.describe import describe, sizes_of
 from pipeline.databases import readers
 from pipeline.databases.profiles import PROFILES, Profile
@@ -18,11 +19,14 @@ from pipeline.databases.recordings import Reading, UnusableRows
 from pipeline.databases.task import make_task
 from pipeline.errors import InputError
 from pipeline.frames import frame_files
-from pipeline.params import Annotation, Database, Params
+from pipeline.params import Annotation, Database, MissingFrames, Params
 from pipeline.storage.digests import sha256
 
-# Releases of frames that are cropped to the face say so in their names.
-_CROPPED = "crop", "reg_"
+Face = Literal["crop", "none"]
+
+# Releases of frames that are cropped to the face say so in their names; others may say that theirs are not.
+_CROPPED = re.compile(r"crop|reg_", re.IGNORECASE)
+_NOT_CROPPED = re.compile(r"uncrop\w*|(?<![a-z])(non?|not|before|without)[ _-]*crop\w*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,15 @@ def locate(name: str, root: Path | None, before: Params) -> Path:
     return _absolute(root)
 
 
-def examine(name: str, root: Path, annotated: Path | None, before: Params, classes: str) -> Copy:
+def examine(
+    name: str,
+    root: Path,
+    annotated: Path | None,
+    before: Params,
+    classes: str,
+    face: Face | None = None,
+    missing_frames: MissingFrames | None = None,
+) -> Copy:
     """Check a copy and print what is in it.
 
     Parameters
@@ -74,7 +86,11 @@ def examine(name: str, root: Path, annotated: Path | None, before: Params, class
     before
         The parameters so far: what they say of single clips of this database stays.
     classes
-        `own` or `three`.
+        A task of the database.
+    face
+        Whether its frames are to be cropped to the face; None for what was set before, or for what they seem to need.
+    missing_frames
+        `refuse`, or the most consecutive frames that a clip may lack; None for what params.yaml says.
 
     Raises
     ------
@@ -94,7 +110,11 @@ def examine(name: str, root: Path, annotated: Path | None, before: Params, class
         given = list(last.exclude)
     exclude = tuple(dict.fromkeys([*earlier.get("exclude", []), *given]))
     profile = PROFILES[name]
-    reading, foreign = _read(profile, classes, root, exclude, annotated, another=last is None)
+    allowed = missing_frames or (earlier.get("missing_frames", "refuse") if last is None else last.missing_frames)
+    reading, foreign = _read(
+        profile, classes, root, exclude, annotated, None if allowed == "refuse" else allowed, another=last is None
+    )
+    lettering.check({*reading.table["label"], *reading.table["clip"]})
     sizes = sizes_of(root, reading.table)
     describe(profile, root, reading, make_task({name: reading.table}, {name: profile}, classes), sizes)
     kept = tuple(entry for entry in exclude if entry not in foreign)
@@ -106,7 +126,8 @@ def examine(name: str, root: Path, annotated: Path | None, before: Params, class
         raw=str(root),
         annotation=_annotation(root, annotated),
         exclude=kept,
-        face=_face(name, root, reading.table),
+        missing_frames=allowed,
+        face=face or _face(profile, root, reading.table, _face_before(name, root, last, earlier)),
         face_boxes={clip: tuple(box) for clip, box in boxes.items() if clip in known or last is not None},
     )
     return Copy(profile, root, reading, sizes, settings)
@@ -164,18 +185,24 @@ def locked(stage: str) -> dict[str, Any]:
 
 
 def _read(
-    profile: Profile, classes: str, root: Path, exclude: tuple[str, ...], annotated: Path | None, another: bool
+    profile: Profile,
+    classes: str,
+    root: Path,
+    exclude: tuple[str, ...],
+    annotated: Path | None,
+    largest_gap: int | None,
+    another: bool,
 ) -> tuple[Reading, set[str]]:
     """The copy's recordings, and entries of `exclude` that were meant for the database before, if it was `another`."""
     try:
         try:
-            return readers.read(profile.name, root, exclude, annotated), set()
+            return readers.read(profile.name, root, exclude, annotated, largest_gap), set()
         except UnusableRows as error:
             foreign = set(error.reading.unknown_exclusions)
             if not another or not foreign:
                 raise
             exclude = tuple(entry for entry in exclude if entry not in foreign)
-            return readers.read(profile.name, root, exclude, annotated), foreign
+            return readers.read(profile.name, root, exclude, annotated, largest_gap), foreign
     except UnusableRows as error:
         table = error.reading.table
         task = make_task({profile.name: table}, {profile.name: profile}, classes)
@@ -192,18 +219,33 @@ def _annotation(root: Path, annotated: Path | None) -> Annotation:
     return Annotation(file=str(annotated), sha256=sha256(annotated))
 
 
-def _face(name: str, root: Path, table: pd.DataFrame) -> Literal["crop", "none"]:
-    """`none` for a release whose frames are cropped to the face, `crop` for a raw one; printed with the reason."""
+def _face_before(name: str, root: Path, last: Database | None, earlier: Mapping[str, Any]) -> Face | None:
+    """Return what was set of a copy before, as far as it can be true of the one in `root`.
+
+    Another copy of CASME II may be another release. A table has no releases: it was set by hand, wherever it lies.
+    """
+    face, raw = (last.face, last.raw) if last else (earlier.get("face"), earlier.get("raw", ""))
+    return face if name == "table" or root == Path(raw) else None
+
+
+def _face(profile: Profile, root: Path, table: pd.DataFrame, before: Face | None) -> Face:
+    """Return what was set `before`, otherwise `none` for frames that seem to be cropped to the face; say why."""
+    name = profile.name
     folder = root / table["frames"][0]
-    file = next(iter(frame_files.numbered(folder).values()))
-    hints = [
-        word for word in _CROPPED if any(word in part.lower() for part in (root.name, *file.relative_to(root).parts))
-    ]
-    if hints:
-        click.echo(f"face: none, because these frames seem to be cropped to the face ({file.relative_to(root)})")
+    file = next(iter(frame_files.numbered(folder).values())).relative_to(root)
+    other = "none" if before == "crop" else "crop"
+    change = f"To change it, add --face {other} (in a study of several databases --face {name}={other})"
+    if before:
+        click.echo(f"face: {before}, as before. {change}")
+        return before
+    if any(_CROPPED.search(_NOT_CROPPED.sub("", part)) for part in (root.name, *file.parts)):
+        click.echo(f"face: none, because these frames seem to be cropped to the face ({file})")
+        return "none"
+    if profile.cropped:
+        click.echo(f"face: none, because {name} is released with frames that are cropped to the face")
         return "none"
     if name == "table":
-        click.echo("face: none; if the frames show more than a face, set `face: crop`")
+        click.echo(f"face: none, whole frames; where they show more than a face, they must be cropped. {change}")
         return "none"
-    click.echo(f"face: crop, because these frames seem to be whole ({file.relative_to(root)})")
+    click.echo(f"face: crop, because these frames seem to be whole ({file})")
     return "crop"

@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline.databases import megc2019
 from pipeline.databases.profiles import THREE, Counts, Profile
 from pipeline.databases.recordings import Reading
-from pipeline.databases.task import Selection
+from pipeline.databases.task import StudyClips
 from pipeline.frames import face_crop, frame_files
 from pipeline.frames.contact_sheet import contact_sheet
 from pipeline.params import Database
@@ -29,7 +29,7 @@ def sizes_of(root: Path, recordings: pd.DataFrame) -> list[tuple[int, int]]:
     return [(width, height) for height, width, _ in shapes]
 
 
-def describe(profile: Profile, root: Path, reading: Reading, task: Selection, sizes: list[tuple[int, int]]) -> None:
+def describe(profile: Profile, root: Path, reading: Reading, task: StudyClips, sizes: list[tuple[int, int]]) -> None:
     """Print what is in a copy, and what of it is studied."""
     click.echo(f"{profile.name} in {root}")
     for path in reading.annotations:
@@ -39,7 +39,8 @@ def describe(profile: Profile, root: Path, reading: Reading, task: Selection, si
     # No subject has a blank in its name, no label a capital letter: the sums are never taken for one of them.
     counts = pd.crosstab(clips["subject"], clips["label"], margins=True, margins_name="All clips")
     click.echo(counts.rename_axis(index=None, columns="clips").to_string())
-    lengths = reading.table["n_frames"]
+    table = reading.table
+    lengths = table["n_frames"]
     click.echo(f"\nframes per clip: {lengths.min()} to {lengths.max()}, median {lengths.median():g}")
     click.echo(
         "image size: "
@@ -58,17 +59,31 @@ def describe(profile: Profile, root: Path, reading: Reading, task: Selection, si
     if reading.apex_unknown:
         click.echo("apex taken for unknown, because it is not between onset and offset:")
         click.echo("\n".join(f"  {clip}" for clip in reading.apex_unknown))
+    if reading.mended:
+        count = len(reading.mended)
+        click.echo(f"missing frames, interpolated over, in {count} clip{'s' * (count > 1)}:")
+        click.echo("\n".join(f"  {clip}" for clip in reading.mended))
+    if reading.remarks:
+        click.echo("to be looked at:")
+        click.echo("\n".join(f"  {clip}" for clip in reading.remarks))
+    several = table["clip"][table["label"].str.contains("+", regex=False)] if profile.several else ()
+    if len(several):
+        click.echo(f"of several labels, which no task uses: {', '.join(several)}")
+    if profile.rows:
+        click.echo(f"rows of the annotation: {reading.rows}; the release has {profile.rows}")
     for whose, published, classes in _references(profile, task):
         _compare(whose, published, classes, clips)
     click.echo()
 
 
-def _references(profile: Profile, task: Selection) -> Iterator[tuple[str, Counts, int]]:
+def _references(profile: Profile, task: StudyClips) -> Iterator[tuple[str, Counts, int]]:
     """Whose numbers those of a copy can be compared with: a name, clips and subjects, and classes."""
-    if task.classes == profile.classes and profile.paper:
+    names = [name for name in profile.tasks if task.classes == profile.classes_of(name)]
+    released = [profile.release[name] for name in names if name in profile.release]
+    if "own" in names and profile.paper:
         yield "the paper", profile.paper, len(profile.classes)
-    elif task.classes == profile.classes and profile.release:
-        yield "the release", profile.release, len(profile.classes)
+    elif released:
+        yield "the release", released[0], len(task.classes)
     elif task.classes == THREE and profile.name in megc2019.DATABASES:
         clips, subjects = megc2019.official().counts(profile.name)
         yield "MEGC 2019", Counts(clips=clips, subjects=subjects), len(THREE)
@@ -94,7 +109,7 @@ def _compare(whose: str, counts: Counts, classes: int, clips: pd.DataFrame) -> N
         )
 
 
-def write_contact_sheet(path: Path, task: Selection, databases: Mapping[str, Database]) -> None:
+def write_contact_sheet(path: Path, task: StudyClips, databases: Mapping[str, Database]) -> None:
     """Draw onset, apex or middle, and offset of one clip per class and database, as PNG."""
     rows = []
     for label in task.classes:

@@ -3,7 +3,8 @@
 import dataclasses
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -14,7 +15,8 @@ import torch
 from pipeline.errors import InputError
 from pipeline.evaluation import protocols
 from pipeline.flow import estimators
-from pipeline.learning import augmentation
+from pipeline.learning import augmentation, training
+from pipeline.learning.compiler import check_compiler
 from pipeline.networks.stanet.network import STANet, stanet_loss
 from pipeline.params import Params
 
@@ -37,19 +39,23 @@ def estimate(params: Params, clips: pd.DataFrame, areas: Sequence[int], device: 
         Where the run will compute.
     """
     click.echo("\nMeasuring a few steps ...")
+    compiled = params.train.compile and _can_compile(device)
     pairs = len(areas) * (params.interpolation.frames - 1)
     per_pair, remark = _seconds_per_pair(params, device)
-    per_view, processor = _seconds_per_view(params, clips["label"].nunique(), device)
+    per_view, processor = _seconds_per_view(params, clips["label"].nunique(), device, compiled)
     augment = params.train.augmentation
     views = len(augmentation.views(augment.scales, augment.horizontal_flip)) if augment.views == "all" else 1
     tested = protocols.folds(params.protocol, params.folds, clips)
     trained = sum((~clips["subject"].isin(tested[fold])).sum() for fold in params.trained_folds)
     shown = trained * views * params.train.epochs
-    training = shown * per_view
+    compiling = _seconds_of_compiling(params, clips["label"].nunique(), device) if compiled else 0.0
+    seconds = shown * per_view + compiling
     click.echo(f"On this machine ({processor}):")
     click.echo(f"  flow      {pairs} pairs of frames: " + (remark or f"about {_duration(pairs * per_pair)}"))
     folds = len(params.trained_folds)
-    click.echo(f"  training  {folds} folds: about {_duration(training)}, {_duration(training / folds)} each")
+    click.echo(f"  training  {folds} folds: about {_duration(seconds)}, {_duration(seconds / folds)} each")
+    if compiling:
+        click.echo(f"            of which about {_duration(compiling)} to compile the network")
     size = params.resize.size
     # interpolated.h5, then resized.h5 and stabilised.h5, which are one file in DVC's cache where head motion is kept
     copies = 1 if params.head_motion == "keep" else 2
@@ -75,27 +81,65 @@ def _seconds_per_pair(params: Params, device: torch.device) -> tuple[float, str]
     return _seconds(lambda: estimator(pair)), ""
 
 
-def _seconds_per_view(params: Params, classes: int, device: torch.device) -> tuple[float, str]:
+def _can_compile(device: torch.device) -> bool:
+    """Whether networks can be compiled here; if not, print why."""
+    try:
+        check_compiler(device)
+    except InputError as error:
+        click.secho(f"WARNING: {error}. The estimate is without it.", fg="red", err=True)
+        return False
+    return True
+
+
+def _seconds_per_view(params: Params, classes: int, device: torch.device, compiled: bool) -> tuple[float, str]:
     """Time of the training on one view of a clip, and the name of the device."""
+    with _threads(params.train.threads):
+        seconds = _seconds(_training_step(params, classes, device, compiled))
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {params.train.threads} threads"
+    return seconds / params.train.batch_size, name
+
+
+def _seconds_of_compiling(params: Params, classes: int, device: torch.device) -> float:
+    """Return the time that all folds take to compile the network: once in full, then from PyTorch's cache on disk.
+
+    A fold compiles it for full batches and for what remains of an epoch.
+    """
+    durations = []
+    with _threads(params.train.threads):
+        for _ in range(2):
+            step = _training_step(params, classes, device, compiled=True)
+            begin = time.perf_counter()
+            step()
+            durations.append(time.perf_counter() - begin)
+    return 2 * (durations[0] + (len(params.trained_folds) - 1) * durations[1])
+
+
+def _training_step(params: Params, classes: int, device: torch.device, compiled: bool) -> Callable[[], None]:
+    """Return a step of the training on one batch; its first call compiles the network if it is to be `compiled`."""
     model = STANet(classes, **dataclasses.asdict(params.model), seed=0).to(device)
+    forward = training.compiled(model) if compiled else model
     side = params.train.augmentation.crop
     batch = torch.zeros((params.train.batch_size, params.interpolation.frames - 1, 2, side, side), device=device)
-    targets = torch.zeros(len(batch), dtype=torch.long, device=batch.device)
+    targets = torch.zeros(len(batch), dtype=torch.long, device=device)
 
     def step() -> None:
         model.zero_grad()
-        stanet_loss(model(batch), targets, params.lambda_).backward()
+        stanet_loss(forward(batch), targets, params.lambda_).backward()
         if batch.is_cuda:
             torch.cuda.synchronize()
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(params.train.threads)
+    return step
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let PyTorch use so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
     try:
-        seconds = _seconds(step)
+        yield
     finally:
-        torch.set_num_threads(threads)
-    name = torch.cuda.get_device_name(batch.device) if batch.is_cuda else f"CPU, {params.train.threads} threads"
-    return seconds / len(batch), name
+        torch.set_num_threads(before)
 
 
 def _seconds(step: Callable[[], object], times: int = 3) -> float:

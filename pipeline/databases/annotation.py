@@ -1,25 +1,34 @@
 """Annotation spreadsheets: the one that has a dataset's columns, and what its cells mean."""
 
-import codecs
 import csv
+import datetime
 import io
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pandas as pd
 import xlrd
 
 from pipeline.databases.tree import SPREADSHEETS, Tree, section
 from pipeline.errors import InputError
+from pipeline.storage.text_files import UNREADABLE, text_of
 
 # Rows in which the header is looked for: some tables have a title above it, SAMM's has 13 rows of prose.
 _HEADER_ROWS = 20
 _ZIP = b"PK"
-_UNREADABLE = "\ufffd"  # what Python's decoders put where they understand nothing
+# Types of cells whose text depends on the settings of the program that shows them.
+_NOT_TEXT = {
+    bool: "a truth value",
+    datetime.datetime: "a date",
+    datetime.date: "a date",
+    datetime.time: "a time",
+    datetime.timedelta: "a duration",
+}
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,8 @@ class Form:
     """Header of each field that a row must have, by the name of the field. Case and blanks do not matter."""
     optional: Mapping[str, str]
     """Header of fields that a row may have."""
+    not_named: str = ""
+    """Pattern of the names of other tables with the same columns, which are passed over."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +92,8 @@ def find(tree: Tree, form: Form, given: Path | None = None) -> list[Path]:
         if reason := _unfit(given, form):
             raise InputError(f"annotation: expected an {expected}; {given} {reason}")
         return [_unambiguous(given, form)]
-    reasons = {path: _unfit(path, form) for path in tree.spreadsheets}
+    candidates = [path for path in tree.spreadsheets if not (form.not_named and _bears(path, form.not_named))]
+    reasons = {path: _unfit(path, form) for path in candidates}
     found = [path for path, reason in reasons.items() if reason is None]
     found.sort(key=lambda path: (not _bears(path, form.name), path))
     sections = [section(path) for path in found]
@@ -105,14 +117,16 @@ def rows(path: Path, form: Form) -> Iterator[Row]:
     Raises
     ------
     InputError
-        A cell that is needed is in an encoding that the file does not tell, or a row of a CSV file has an opening
-        quotation mark without a closing one, or more cells than the header.
+        A cell that is needed is in an encoding that the file does not tell, or is a date, a time or a truth value (all
+        such cells are listed); or a row of a CSV file has an opening quotation mark without a closing one, or more
+        cells than the header.
     """
     for sheet in _sheets(path).values():
         places = _places(sheet, form)
         if places is None or not set(form.columns) <= set(places[1]):
             continue
         header, columns = places
+        _check_types(path, sheet, header, columns)
         for index in range(header + 1, len(sheet)):
             if path.suffix.lower() == ".csv" and sheet.iloc[index].count() > sheet.iloc[header].count():
                 raise InputError(
@@ -121,7 +135,7 @@ def rows(path: Path, form: Form) -> Iterator[Row]:
                 )
             values: dict[str, Any] = {field: sheet.iat[index, column] for field, column in columns.items()}
             cells = {field: None if pd.isna(value) or value == "" else value for field, value in values.items()}
-            if garbled := [str(value) for value in cells.values() if _UNREADABLE in str(value)]:
+            if garbled := [str(value) for value in cells.values() if UNREADABLE in str(value)]:
                 raise InputError(
                     f"{path}:{index + 1}: expected text in UTF-8, found {garbled[0]!r} in another encoding. "
                     "Save the table as `CSV UTF-8` or as .xlsx."
@@ -129,6 +143,24 @@ def rows(path: Path, form: Form) -> Iterator[Row]:
             if any(cells[field] is not None for field in form.columns):
                 yield Row(f"{path.name}:{index + 1}", cells)
         return
+
+
+def _check_types(path: Path, sheet: pd.DataFrame, header: int, columns: Mapping[str, int]) -> None:
+    """Raise InputError where a cell that is needed is neither text nor a number."""
+    faults = []
+    for index in range(header + 1, len(sheet)):
+        for column in columns.values():
+            title: Any = sheet.iat[header, column]
+            value: Any = sheet.iat[index, column]
+            if kind := _NOT_TEXT.get(type(value)):
+                faults.append(f"{path.name}:{index + 1}: {title}: {kind} ({value})")
+    if faults:
+        raise InputError(
+            f"{path}: expected text or numbers, found {len(faults)} other cell{'s' * (len(faults) > 1)}:\n"
+            + "\n".join(f"  {fault}" for fault in faults)
+            + "\nA spreadsheet program has changed what was typed there. Format the column as text, type these cells "
+            "again, and save the table."
+        )
 
 
 def _unambiguous(path: Path, form: Form) -> Path:
@@ -199,48 +231,60 @@ def _sheets(path: Path, most: int | None = None) -> dict[str, pd.DataFrame]:
     """Tables of a file by their names, without interpreted header, at most `most` rows of each."""
     if path.suffix.lower() == ".csv":
         return {"": _csv(path, most)}
-    if not path.read_bytes().startswith(_ZIP):  # some .xls are .xlsx by content, and the other way round
-        return _xls(path, most)
+    content = path.read_bytes()
+    if not content.startswith(_ZIP):  # some .xls are .xlsx by content, and the other way round
+        return _xls(content, most)
+    return _xlsx(content, most)
+
+
+def _xlsx(content: bytes, most: int | None) -> dict[str, pd.DataFrame]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # openpyxl's, about decoration that it does not know
-        return pd.read_excel(path, sheet_name=None, header=None, dtype=object, nrows=most)
+        warnings.simplefilter("ignore", UserWarning)  # about decoration that openpyxl does not know
+        book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+        found = {}
+        for sheet in book.worksheets:
+            sheet.reset_dimensions()  # some programs write wrong ones
+            found[sheet.title] = _sheet(list(sheet.iter_rows(max_row=most, values_only=True)))
+        return found
 
 
-def _xls(path: Path, most: int | None) -> dict[str, pd.DataFrame]:
-    book = xlrd.open_workbook(file_contents=path.read_bytes(), logfile=io.StringIO())  # its remarks help nobody
-    empty = (xlrd.XL_CELL_EMPTY, xlrd.XL_CELL_BLANK, xlrd.XL_CELL_ERROR)
+def _xls(content: bytes, most: int | None) -> dict[str, pd.DataFrame]:
+    book = xlrd.open_workbook(file_contents=content, logfile=io.StringIO())  # its remarks help nobody
+
+    def value(cell: xlrd.sheet.Cell) -> Any:
+        """What openpyxl gives for such a cell of an .xlsx file."""
+        if cell.ctype in (xlrd.XL_CELL_EMPTY, xlrd.XL_CELL_BLANK):
+            return None
+        if cell.ctype == xlrd.XL_CELL_ERROR:
+            return xlrd.error_text_from_code.get(cell.value, "#ERROR!")
+        if cell.ctype == xlrd.XL_CELL_BOOLEAN:
+            return bool(cell.value)
+        if cell.ctype == xlrd.XL_CELL_DATE:
+            return xlrd.xldate_as_datetime(cell.value, book.datemode)
+        return cell.value
+
     return {
-        sheet.name: pd.DataFrame(
+        sheet.name: _sheet(
             [
-                [None if cell.ctype in empty else cell.value for cell in sheet.row(row)]
+                [value(cell) for cell in sheet.row(row)]
                 for row in range(sheet.nrows if most is None else min(most, sheet.nrows))
-            ],
-            dtype=object,
+            ]
         )
         for sheet in book.sheets()
     }
 
 
-def _text(content: bytes) -> str:
-    """Text of a file in UTF-16 with its mark or in UTF-8; in other encodings, what is not ASCII is unreadable.
-
-    Guessing would turn the umlauts of one country into the characters of another.
-    """
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return content.decode("utf-16", errors="replace")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("ascii", errors="replace")
-
-
 def _csv(path: Path, most: int | None) -> pd.DataFrame:
-    lines = re.split(r"\r\n|\r|\n", _text(path.read_bytes()))
+    lines = re.split(r"\r\n|\r|\n", text_of(path.read_bytes()))
     head = "\n".join(lines[:_HEADER_ROWS])
     delimiter = max(",;\t", key=head.count)  # some countries' spreadsheet programs export semicolons
-    rows = [_cells(path, number, line, delimiter) for number, line in enumerate(lines[:most], 1)]
+    return _sheet([_cells(path, number, line, delimiter) for number, line in enumerate(lines[:most], 1)])
+
+
+def _sheet(rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
+    """Rows of cells as they were written; None where a row has no cell."""
     width = max(map(len, rows), default=0)
-    return pd.DataFrame([row + [None] * (width - len(row)) for row in rows], dtype=object)
+    return pd.DataFrame([[*row, *[None] * (width - len(row))] for row in rows], dtype=object)
 
 
 def _cells(path: Path, number: int, line: str, delimiter: str) -> list[str]:

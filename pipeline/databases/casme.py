@@ -34,6 +34,7 @@ def read(
     exclude: Iterable[str] = (),
     profile: Profile = PROFILES["casme"],
     annotated: Path | None = None,
+    largest_gap: int | None = None,
 ) -> Reading:
     """Read a CASME tree, raw (in sections or not) or cropped.
 
@@ -49,6 +50,8 @@ def read(
         Labels to accept; another dataset in CASME's layout brings its own.
     annotated
         The annotation, instead of looking for it.
+    largest_gap
+        Most consecutive frames that a clip may lack; None: no frame may be missing.
 
     Raises
     ------
@@ -59,7 +62,7 @@ def read(
     files = annotation.find(tree, FORM, annotated)
     rows = (row for file in files for row in annotation.rows(file, FORM))
     found = samples(rows, ClipFolders(tree), _with_onset, lambda label: _MISSPELT.get(label, label))
-    return tabulate(found, root, profile, exclude, files)
+    return tabulate(found, root, profile, exclude, files, largest_gap)
 
 
 def _with_onset(clip: str, row: annotation.Row) -> str:

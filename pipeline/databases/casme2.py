@@ -32,6 +32,7 @@ def read(
     exclude: Iterable[str] = (),
     profile: Profile = PROFILES["casme2"],
     annotated: Path | None = None,
+    largest_gap: int | None = None,
 ) -> Reading:
     """Read a CASME II tree.
 
@@ -48,6 +49,8 @@ def read(
         Labels to accept; another dataset in CASME II's layout brings its own.
     annotated
         The annotation, instead of looking for it.
+    largest_gap
+        Most consecutive frames that a clip may lack; None: no frame may be missing.
 
     Raises
     ------
@@ -57,4 +60,4 @@ def read(
     tree = survey(root)
     files = annotation.find(tree, FORM, annotated)
     rows = (row for file in files for row in annotation.rows(file, FORM))
-    return tabulate(samples(rows, ClipFolders(tree), lambda clip, _: clip), root, profile, exclude, files)
+    return tabulate(samples(rows, ClipFolders(tree), lambda clip, _: clip), root, profile, exclude, files, largest_gap)

@@ -1,4 +1,4 @@
-"""How the owners of CASME, CASME II, SAMM and SMIC lay out their datasets, as the generator writes them."""
+"""How the owners of the databases lay them out, as the generator writes them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Layout:
-    """Classes and names of one dataset.
+    """Labels and names of one dataset.
 
     The templates know `subject`, `name`, `label`, `onset`, `number`, and `width`: the fewest digits of a
     subject's frame numbers.
     """
 
     shares: Mapping[str, float]
-    """Share of the clips by class; about those of the real dataset."""
+    """Share of the clips by label; about those of the real dataset."""
     name: str
-    """Template of a clip's name from `episode` and `take`, or from `tag` and `take`."""
+    """Template of a clip's name from `episode` and `take`, from `tag` and `take`, or from `letter`."""
     suffixes: tuple[str, ...]
     """What names may end with."""
     tags: Mapping[str, str]
@@ -29,11 +29,18 @@ class Layout:
     """Annotation spreadsheet; empty where there is none."""
     columns: tuple[tuple[str | None, str | None], ...]
     """Header and field of its columns, None leaves it blank: a template's words, `apex`, `offset`, `units`,
-    `tag`, `n_frames`; as text `person` and `file`, subject and name of the clip's id, and `Label`, capitalised."""
+    `tag`, `n_frames`; as text `person` and `file`, subject and name of the clip's id, and `Label`, capitalised;
+    `is:` and a label, 1 in rows with this label and 0 in others."""
     prose: int = 0
     """Rows of prose above the header of the annotation."""
     grey: bool = False
     """Frames have one channel."""
+    sheet: str = ""
+    """Name of the sheet of the annotation; empty where it has no name of its own."""
+    as_text: bool = False
+    """Every cell of the annotation is text, numbers too."""
+    first: int | None = None
+    """Number of every clip's first frame; None where the frames are counted through a video."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -84,6 +91,96 @@ LAYOUTS = {
             ("Action Units", "units"),
             ("Estimated Emotion", "label"),
         ),
+    ),
+    "casme3": Layout(
+        shares={
+            "anger": 0.08,
+            "disgust": 0.29,
+            "fear": 0.10,
+            "happy": 0.06,
+            "others": 0.18,
+            "sad": 0.07,
+            "surprise": 0.22,
+        },
+        name="{letter}",
+        suffixes=("",),
+        tags={},
+        clip="spNO.{subject}/{name}-{onset}",
+        frame="part_A/spNO.{subject}/{name}/color/{number}.jpg",
+        annotation="part_A/annotation/cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx",
+        columns=(
+            ("Subject", "person"),
+            ("Filename", "name"),
+            ("Onset", "onset"),
+            ("Apex", "apex"),
+            ("Offset", "offset"),
+            ("AU", "units"),
+            ("Objective class", None),
+            ("emotion", "label"),
+        ),
+        sheet="label",
+        as_text=True,
+    ),
+    "fourdme": Layout(
+        shares={"negative": 0.5, "positive": 0.15, "repression": 0.08, "surprise": 0.13, "others": 0.14},
+        name="{episode:03d}_{take:02d}_1",
+        suffixes=("",),
+        tags={},
+        clip="S{subject:02d}/{name}",
+        frame="gray_micro/S{subject:02d}/{name}/{number}.jpg",
+        annotation="4DME_Labelling_Micro_release v1.xlsx",
+        columns=(
+            ("sub_ID", "person"),
+            ("fold_name", "file"),
+            ("Emotion", "Label"),
+            ("Onset", "onset"),
+            ("Apex", "apex"),
+            ("Offset", "offset"),
+            ("AUs", "units"),
+            ("Positive", "is:positive"),
+            ("Negative", "is:negative"),
+            ("Surprise", "is:surprise"),
+            ("Repression", "is:repression"),
+            ("Others", "is:others"),
+            ("eye blink", "is:eye blink"),
+        ),
+        grey=True,
+    ),
+    "mmew": Layout(
+        shares={
+            "anger": 0.05,
+            "disgust": 0.24,
+            "fear": 0.06,
+            "happiness": 0.12,
+            "others": 0.2,
+            "sadness": 0.05,
+            "surprise": 0.28,
+        },
+        name="{tag}-{take:03d}",
+        suffixes=("",),
+        tags={
+            "anger": "02",
+            "disgust": "04",
+            "fear": "05",
+            "happiness": "01",
+            "others": "07",
+            "sadness": "06",
+            "surprise": "03",
+        },
+        clip="S{subject:02d}/S{subject:02d}-{name}",
+        frame="Micro_Expression/{label}/S{subject:02d}-{name}/{number}.jpg",
+        annotation="MMEW_Micro_Exp.xlsx",
+        columns=(
+            ("Subject", "subject"),
+            ("Filename", "file"),
+            ("OnsetFrame", "onset"),
+            ("ApexFrame", "apex"),
+            ("OffsetFrame", "offset"),
+            ("Action Units", "units"),
+            ("Estimated Emotion", "label"),
+            ("remarks", None),
+        ),
+        first=1,
     ),
     "samm": Layout(
         shares={"anger": 0.42, "contempt": 0.09, "happiness": 0.19, "other": 0.19, "surprise": 0.11},

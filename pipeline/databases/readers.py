@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline.databases import casme, casme2, samm, smic, table
+from pipeline.databases import casme, casme2, casme3, fourdme, mmew, samm, smic, table
 from pipeline.databases.layouts import layout_of
 from pipeline.databases.profiles import PROFILES, Profile, profile_of
 from pipeline.databases.recordings import Reading
@@ -11,13 +11,22 @@ from pipeline.databases.recordings import Reading
 _READERS = {
     "casme": casme.read,
     "casme2": casme2.read,
+    "casme3": casme3.read,
+    "fourdme": fourdme.read,
+    "mmew": mmew.read,
     "samm": samm.read,
     "smic": smic.read,
     "table": table.read,
 }
 
 
-def read(database: str, root: Path, exclude: Iterable[str] = (), annotated: Path | None = None) -> Reading:
+def read(
+    database: str,
+    root: Path,
+    exclude: Iterable[str] = (),
+    annotated: Path | None = None,
+    largest_gap: int | None = None,
+) -> Reading:
     """Table of the recordings in a copy of a database, with every annotated clip that can be used.
 
     Parameters
@@ -30,6 +39,8 @@ def read(database: str, root: Path, exclude: Iterable[str] = (), annotated: Path
         Clip ids or `file:row` to leave out.
     annotated
         The annotation file, which is looked for in `root` when it is None.
+    largest_gap
+        Most consecutive frames that a clip may lack; None: no frame may be missing.
 
     Raises
     ------
@@ -41,4 +52,4 @@ def read(database: str, root: Path, exclude: Iterable[str] = (), annotated: Path
     if database == "synthetic":
         reader = layout_of(root)
         profile = profile_of(database, reader)
-    return _READERS[reader](root, exclude, profile, annotated)
+    return _READERS[reader](root, exclude, profile, annotated, largest_gap)

@@ -1,7 +1,6 @@
 """The table of a database's recordings: what every reader gives, checked row by row."""
 
 import dataclasses
-import itertools
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -10,9 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline.databases import missing_frames
+from pipeline.databases.missing_frames import Span
 from pipeline.databases.profiles import Profile
 from pipeline.errors import InputError
 from pipeline.frames import frame_files
+from pipeline.storage.n_missing import COLUMN as MISSING
 
 # Of the names that become names of files, by themselves or with others; file systems end at 255 bytes.
 _LONGEST = {"clip": 150, "subject": 80, "label": 80, "frames": 1000}
@@ -38,6 +40,8 @@ class Sample:
     """Annotation file and row, `CASME2-coding-20140508.xlsx:7`, for messages and for `exclude`."""
     fault: str = ""
     """What the reader itself found wrong; such a sample cannot be used."""
+    remark: str = ""
+    """What the reader found odd; such a sample can be used."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,8 @@ class Reading:
     """What came out of a copy of a database."""
 
     table: pd.DataFrame
-    """Columns `COLUMNS`, sorted by clip; the clips of all labels, whichever a study will use."""
+    """Columns `COLUMNS`, and `MISSING` where frames may be missing; sorted by clip. It has the clips of all labels,
+    whichever a study will use."""
     annotations: tuple[Path, ...] = ()
     """Annotation files that were read."""
     unknown_exclusions: tuple[str, ...] = ()
@@ -54,6 +59,12 @@ class Reading:
     """Rows that cannot be used, and why, of labels that no task uses."""
     apex_unknown: tuple[str, ...] = ()
     """Clips whose annotated apex is not between onset and offset, so that it counts as unknown."""
+    rows: int = 0
+    """Rows of the annotation, whether or not they can be used."""
+    mended: tuple[str, ...] = ()
+    """Clips that lack frames, which ones, and what was done about it."""
+    remarks: tuple[str, ...] = ()
+    """Clips that are used, and what is odd about them."""
 
 
 class UnusableRows(InputError):
@@ -70,6 +81,7 @@ def tabulate(
     profile: Profile,
     exclude: Iterable[str] = (),
     annotations: Iterable[Path] = (),
+    largest_gap: int | None = None,
 ) -> Reading:
     """Check every sample and give the table of the recordings.
 
@@ -83,6 +95,9 @@ def tabulate(
         Clip ids, or `file:row` where a row has no unique id, that are left out on purpose.
     annotations
         Files that the samples come from.
+    largest_gap
+        Most consecutive frames that a clip may lack, over which its neighbours are interpolated; None: no frame may be
+        missing.
 
     Raises
     ------
@@ -96,29 +111,56 @@ def tabulate(
     problems: list[str] = []
     passed_over: list[str] = []
     apex_unknown: list[str] = []
+    mended: list[str] = []
+    remarks: list[str] = []
     seen = _Seen()
-    rows = []
+    rows: list[tuple[object, ...]] = []
+    lacking: list[int] = []
+    samples = list(samples)
     for found in samples:
         sample = dataclasses.replace(found, fault=found.fault or _name_fault(found))
         if {sample.clip, sample.source} & excluded:
             unused -= {sample.clip, sample.source}
             continue
-        reasons = [*_defects(sample, root, profile), *seen.before(sample)]
+        checked = _check(sample, root, profile, largest_gap or 0)
+        reasons = [*checked.defects, *seen.before(sample)]
         if reasons and not profile.in_a_task(sample.label):
             passed_over.append(f"{sample.source}: {sample.clip}: {'; '.join(reasons)}")
             continue
         problems += [f"{sample.source}: {sample.clip}: {reason}" for reason in reasons]
-        if not reasons:
-            row = _row(sample, root)
-            rows.append(row)
-            if sample.apex is not None and row[COLUMNS.index("apex")] == "":
-                apex_unknown.append(f"{sample.clip}: {sample.apex} is not in {sample.onset}-{sample.offset}")
+        lacking += [checked.gap] * (checked.gap > 0)
+        if reasons or checked.span is None:
+            continue
+        rows.append(_row(sample, root, checked.span))
+        if sample.apex is not None and checked.span.apex is None:
+            apex_unknown.append(f"{sample.clip}: {sample.apex} is not in {sample.onset}-{sample.offset}")
+        if checked.mended:
+            mended.append(f"{sample.clip}: {checked.mended}")
+        if sample.remark:
+            remarks.append(f"{sample.clip}: {sample.remark}")
     advice = ["Mend the copy, or list the clips under `exclude` in params.yaml."] if problems else []
+    if lacking:
+        advice.append(
+            f"{len(lacking)} clip{'s lack' if len(lacking) > 1 else ' lacks'} frames, up to {max(lacking)} in a row. "
+            "To interpolate over short gaps: --missing-frames N (missing_frames in params.yaml) allows up to N frames "
+            "in a row."
+        )
     if unused:
         problems += [f"exclude: {entry} is no clip and no row of this dataset" for entry in sorted(unused)]
         advice.append("Take out of `exclude` in params.yaml what is no clip.")
-    table = pd.DataFrame(rows, columns=list(COLUMNS)).sort_values("clip", ignore_index=True)
-    reading = Reading(table, tuple(annotations), tuple(sorted(unused)), tuple(passed_over), tuple(apex_unknown))
+    table = pd.DataFrame(rows, columns=[*COLUMNS, MISSING]).sort_values("clip", ignore_index=True)
+    if largest_gap is None:  # then no clip lacks a frame, and the table keeps the bytes that it always had
+        table = table.drop(columns=MISSING)
+    reading = Reading(
+        table,
+        tuple(annotations),
+        tuple(sorted(unused)),
+        tuple(passed_over),
+        tuple(apex_unknown),
+        len(samples),
+        tuple(mended),
+        tuple(remarks),
+    )
     if problems:
         raise UnusableRows(
             f"{root}: {len(problems)} defect{'s' * (len(problems) > 1)} in this copy of {profile.name}:\n"
@@ -199,67 +241,107 @@ def unpadded(name: str) -> str:
     return re.sub(r"0*(\d+)", r"\1", name.casefold())
 
 
-def _row(sample: Sample, root: Path) -> tuple[object, ...]:
-    if sample.onset is None or sample.offset is None:
-        raise ValueError(f"{sample.source} has no onset or no offset")
-    apex = sample.apex if sample.apex is not None and sample.onset <= sample.apex <= sample.offset else ""
+def _row(sample: Sample, root: Path, span: Span) -> tuple[object, ...]:
+    apex = "" if span.apex is None else span.apex
     folder = sample.frames.relative_to(root).as_posix()
-    length = sample.offset - sample.onset + 1
-    return sample.clip, sample.subject, sample.label, sample.onset, apex, sample.offset, length, folder
+    length = span.offset - span.onset + 1
+    return (
+        *(sample.clip, sample.subject, sample.label, span.onset, apex, span.offset, length, folder),
+        span.n_missing,
+    )
 
 
-def _defects(sample: Sample, root: Path, profile: Profile) -> Iterable[str]:
+@dataclass
+class _Checked:
+    """What came out of a look at the frames of a sample."""
+
+    defects: list[str] = dataclasses.field(default_factory=list)
+    span: Span | None = None
+    """None unless the frames can be used."""
+    mended: str = ""
+    """Which frames are missing, and what was done about it."""
+    gap: int = 0
+    """Most consecutive frames that are missing, where that is a defect."""
+
+
+def _check(sample: Sample, root: Path, profile: Profile, largest_gap: int) -> _Checked:
+    checked = _Checked()
     if sample.fault:
-        yield sample.fault
-        return
+        checked.defects.append(sample.fault)
+        return checked
     if not sample.label:
-        yield "it has no label"
-    elif profile.labels and sample.label not in profile.labels:
-        yield f"label {sample.label!r} is no class of {profile.name} ({', '.join(profile.labels)})"
+        checked.defects.append("it has no label")
+    elif not profile.knows(sample.label):
+        checked.defects.append(f"label {sample.label!r} is no class of {profile.name} ({', '.join(profile.labels)})")
     if sample.onset is None or sample.offset is None:
-        yield f"onset and offset must be frame numbers, found {sample.onset} and {sample.offset}"
+        checked.defects.append(f"onset and offset must be frame numbers, found {sample.onset} and {sample.offset}")
     elif sample.onset >= sample.offset:
-        yield f"onset {sample.onset} is not before offset {sample.offset}"
+        checked.defects.append(f"onset {sample.onset} is not before offset {sample.offset}")
     elif not sample.frames.resolve().is_relative_to(root.resolve()):
-        yield f"frame folder {sample.frames} leads out of {root}"
+        checked.defects.append(f"frame folder {sample.frames} leads out of {root}")
     elif not sample.frames.is_dir():
-        yield f"frame folder {sample.frames} is missing"
+        checked.defects.append(f"frame folder {sample.frames} is missing")
     else:
-        yield from _frame_defects(sample, range(sample.onset, sample.offset + 1))
+        _check_frames(sample, sample.onset, sample.offset, largest_gap, checked)
+    return checked
 
 
-def _frame_defects(sample: Sample, wanted: range) -> Iterable[str]:
+def _check_frames(sample: Sample, onset: int, offset: int, largest_gap: int, checked: _Checked) -> None:
+    """Look at the frames of a sample; what is found is added to `checked`."""
     try:
         files = frame_files.numbered(sample.frames)
     except InputError as error:
-        yield str(error)
+        checked.defects.append(str(error))
         return
     if not files:
         others = sorted({path.suffix for path in sample.frames.iterdir() if path.is_file() and path.suffix})
-        yield (
+        checked.defects.append(
             f"{sample.frames}: expected frames as {', '.join(frame_files.SUFFIXES)}, found none"
             + (f" ({', '.join(others)} instead)" if others else "")
         )
         return
-    there = [number for number in files if wanted.start <= number < wanted.stop]
-    if missing := _gaps(there, wanted):
-        yield f"{missing} of {sample.onset}-{sample.offset} missing in {sample.frames}"
-    first: frame_files.Size | None = None
-    for number in there:
+    checked.span = missing_frames.span(onset, sample.apex, offset, list(files), largest_gap)
+    if missing := missing_frames.listed(onset, offset, list(files)):
+        if checked.span is None:
+            allowed = f", and gaps of more than {largest_gap} are not allowed" if largest_gap else ""
+            checked.defects.append(f"{missing} of {onset}-{offset} missing in {sample.frames}{allowed}")
+            checked.gap = missing_frames.longest_gap(onset, offset, list(files))
+        else:
+            checked.mended = f"{missing} of {onset}-{offset} missing" + _moves(sample, checked.span)
+    first: frame_files.Picture | None = None
+    turned: dict[int, list[int]] = {}
+    start, stop = (onset, offset) if checked.span is None else (checked.span.onset, checked.span.offset)
+    for number in (number for number in files if start <= number <= stop):
         try:
-            size = frame_files.check(files[number])
+            picture = frame_files.check(files[number])
         except frame_files.Unusable as reason:
-            yield f"{files[number]} {reason}"
+            checked.defects.append(f"{files[number]} {reason}")
             continue
-        first = first or size
-        if size != first:
-            yield f"{files[number]} has {size.width} x {size.height} px, those before {first.width} x {first.height}"
+        first = first or picture
+        turned.setdefault(picture.orientation, []).append(number)
+        if picture[:2] != first[:2] and len(turned) == 1:
+            size = f"{picture.width} x {picture.height}"
+            checked.defects.append(f"{files[number]} has {size} px, those before {first.width} x {first.height}")
+    if len(turned) > 1:
+        found = "; ".join(f"{orientation} in {_named(numbers)}" for orientation, numbers in sorted(turned.items()))
+        checked.defects.append(
+            f"{sample.frames}: its frames are turned in different ways by their EXIF orientation, {found}. Give all "
+            "frames of a clip the one that shows the face upright (with exiftool: -n -Orientation=1 FILES)"
+        )
 
 
-def _gaps(there: list[int], wanted: range) -> str:
-    """`frames 3, 7-9` for what is missing; in the time of what is there, however far away the offset is."""
-    borders = [wanted.start - 1, *there, wanted.stop]
-    gaps = [(before + 1, after - 1) for before, after in itertools.pairwise(borders) if after - before > 1]
-    spans = ", ".join(f"{first}-{last}" if last > first else str(first) for first, last in gaps)
-    several = len(gaps) > 1 or any(last > first for first, last in gaps)
-    return f"frame{'s' * several} {spans}" if gaps else ""
+def _named(numbers: list[int]) -> str:
+    """`frames 3, 7-9` for ascending numbers."""
+    others = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers))
+    return missing_frames.listed(numbers[0], numbers[-1], others)
+
+
+def _moves(sample: Sample, span: Span) -> str:
+    """Return `, onset 8 instead of 1` for each of onset, apex and offset that is another frame than annotated."""
+    names = ("onset", "apex", "offset")
+    pairs = ((getattr(sample, name), getattr(span, name)) for name in names)
+    return "".join(
+        f", {name} {used} instead of {annotated}"
+        for name, (annotated, used) in zip(names, pairs, strict=True)
+        if used is not None and used != annotated
+    )

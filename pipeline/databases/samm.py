@@ -42,6 +42,7 @@ def read(
     exclude: Iterable[str] = (),
     profile: Profile = PROFILES["samm"],
     annotated: Path | None = None,
+    largest_gap: int | None = None,
 ) -> Reading:
     """Read a SAMM tree.
 
@@ -59,6 +60,8 @@ def read(
         Labels to accept; another dataset in SAMM's layout brings its own.
     annotated
         The annotation, instead of looking for it.
+    largest_gap
+        Most consecutive frames that a clip may lack; None: no frame may be missing.
 
     Raises
     ------
@@ -69,7 +72,7 @@ def read(
     files = annotation.find(tree, FORM, annotated)
     top, folders = _clip_folders(tree)
     samples = (_sample(row, top, folders) for file in files for row in annotation.rows(file, FORM))
-    return tabulate(samples, root, profile, exclude, files)
+    return tabulate(samples, root, profile, exclude, files, largest_gap)
 
 
 def _clip_folders(tree: Tree) -> tuple[Path, dict[str, Path]]:

@@ -23,6 +23,7 @@ def read(
     exclude: Iterable[str] = (),
     profile: Profile = PROFILES["smic"],
     annotated: Path | None = None,
+    largest_gap: int | None = None,
 ) -> Reading:
     """Read a SMIC tree, of which only the recordings at high speed (HS) count, raw or cropped.
 
@@ -38,6 +39,8 @@ def read(
         Labels to accept; another dataset in SMIC's layout brings its own.
     annotated
         Must be None.
+    largest_gap
+        Most consecutive frames that a clip may lack; None: no frame may be missing.
 
     Raises
     ------
@@ -47,7 +50,7 @@ def read(
     if annotated is not None:
         raise InputError(f"annotation: expected none, SMIC has no annotation file; found {annotated}")
     tree = survey(root)
-    return tabulate(_samples(tree), root, profile, exclude)
+    return tabulate(_samples(tree), root, profile, exclude, largest_gap=largest_gap)
 
 
 def _samples(tree: Tree) -> Iterator[Sample]:

@@ -1,4 +1,4 @@
-"""Any other dataset: folders of frames and one table with the columns of clips.csv (SAMM, MMEW, own recordings)."""
+"""Any other dataset: folders of frames and one table with the columns of clips.csv (DFME, own recordings)."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ FORM = annotation.Form(
 )
 
 # Ids and subjects become names of files and of stages.
-_SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # as `subjects` in params.yaml may be
 _CLIP = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
 
 
@@ -25,6 +25,7 @@ def read(
     exclude: Iterable[str] = (),
     profile: Profile = PROFILES["table"],
     annotated: Path | None = None,
+    largest_gap: int | None = None,
 ) -> Reading:
     """Read a table of clips; its classes are the labels found.
 
@@ -41,6 +42,8 @@ def read(
         Labels to accept; without classes, all.
     annotated
         The table, instead of looking for it.
+    largest_gap
+        Most consecutive frames that a clip may lack; None: no frame may be missing.
 
     Raises
     ------
@@ -49,7 +52,7 @@ def read(
     """
     tree = survey(root)
     files = annotation.find(tree, FORM, annotated)
-    return tabulate(_samples(files[0], tree), root, profile, exclude, files)
+    return tabulate(_samples(files[0], tree), root, profile, exclude, files, largest_gap)
 
 
 def _samples(file: Path, tree: Tree) -> Iterator[Sample]:
@@ -65,7 +68,10 @@ def _samples(file: Path, tree: Tree) -> Iterator[Sample]:
                 "expected an id of letters, digits, `_`, `-`, `.`, with `/` for levels, and of no other clip's level"
             )
         elif not _SUBJECT.fullmatch(subject):
-            fault = f"expected a subject of letters, digits, `_`, `-`, not `-` first; found {subject!r}"
+            fault = (
+                "expected a subject of the characters A-Z, a-z, 0-9, `_`, `-`, `.`, with a letter or digit first; "
+                f"found {subject!r}. Give this person such a name, as p01"
+            )
         elif not row.text("frames"):
             fault = "expected a folder in the column frames, found none"
         elif length and onset is not None and offset is not None and row.number("n_frames") != offset - onset + 1:

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.databases.profiles import THREE, Profile
+from pipeline.databases.profiles import Profile
 from pipeline.errors import InputError
+from pipeline.storage.n_missing import COLUMN as MISSING
 from pipeline.storage.parts import prefix
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Selection:
+class StudyClips:
     """The clips of a dataset and their classes."""
 
     clips: "pd.DataFrame"
@@ -30,12 +31,35 @@ class Selection:
     """Number of clips by label that the task does not use; where there are several databases, by database and label."""
 
 
+NUMBERS = {"three": 3, "six": 6, "seven": 7}
+"""How many classes the tasks have whose names say it."""
+
+
 def dataset_name(database: str, classes: str) -> str:
-    """Name of the dataset that one database makes: its own, or `casme2-3` with the classes of the composite."""
-    return f"{database}-3" if classes == "three" else database
+    """Return the name of the dataset that one database makes: its own, or `casme2-3` with the composite's classes."""
+    return f"{database}-{NUMBERS[classes]}" if classes in NUMBERS else database
 
 
-def make_task(recordings: Mapping[str, "pd.DataFrame"], profiles: Mapping[str, Profile], classes: str) -> Selection:
+def task_named(profile: Profile, given: str) -> str:
+    """Return the name of a database's task from its name or its number of classes, `seven` or `7`.
+
+    Raises
+    ------
+    InputError
+        The database has no such task; those that it has are listed.
+    """
+    if given in profile.tasks:
+        return given
+    # Its own task first; the composite's three classes are those of its rule, whatever else has three.
+    sizes = {name: str(len(profile.classes_of(name)) or "") for name in profile.tasks}
+    found = [name for name, size in sizes.items() if given and size == given and (name == "three" or given != "3")]
+    if not found:
+        known = ", ".join(f"{name} ({size})" if size else name for name, size in sizes.items())
+        raise InputError(f"classes: expected a task of {profile.name}, {known}; found {given}")
+    return found[0]
+
+
+def make_task(recordings: Mapping[str, "pd.DataFrame"], profiles: Mapping[str, Profile], classes: str) -> StudyClips:
     """Choose and label the clips of a study.
 
     Parameters
@@ -45,7 +69,7 @@ def make_task(recordings: Mapping[str, "pd.DataFrame"], profiles: Mapping[str, P
     profiles
         By database.
     classes
-        `own`: the database's own task, which only a single database has; `three`: those of the MEGC 2019 composite.
+        `own` or another task of the database; `three`: those of the MEGC 2019 composite, which several databases share.
 
     Raises
     ------
@@ -63,15 +87,14 @@ def make_task(recordings: Mapping[str, "pd.DataFrame"], profiles: Mapping[str, P
         used = table.assign(label=label, database=database)[label.notna()]
         tables.append(used.assign(clip=before + used["clip"], subject=before + used["subject"]))
     clips = pd.concat(tables).sort_values("clip", ignore_index=True)
-    if classes == "three":
-        names: tuple[str, ...] = THREE
-    else:
-        [profile] = profiles.values()
-        names = profile.classes or tuple(sorted(clips["label"].unique()))
-    return Selection(clips, names, left_out)
+    if MISSING in clips:  # a database whose clips lack no frame has no such column
+        clips[MISSING] = pd.to_numeric(clips[MISSING]).fillna(0).astype(int)
+    first = next(iter(profiles.values()))
+    names = first.classes_of(classes) or tuple(sorted(clips["label"].unique()))
+    return StudyClips(clips, names, left_out)
 
 
-def check_subjects(selection: Selection, listed: Sequence[str], protocol: str, dataset: str) -> None:
+def check_subjects(clips: StudyClips, listed: Sequence[str], protocol: str, dataset: str) -> None:
     """Compare the subjects of params.yaml with those of the clips.
 
     DVC reads dvc.yaml before anything runs, so the lists of subjects and folds must stand in params.yaml.
@@ -81,7 +104,7 @@ def check_subjects(selection: Selection, listed: Sequence[str], protocol: str, d
     InputError
         They are not the same; the message has the right line.
     """
-    found = sorted(selection.clips["subject"].unique())
+    found = sorted(clips.clips["subject"].unique())
     if sorted(listed) == found:
         return
     line = f"[{', '.join(json.dumps(subject) for subject in found)}]"
@@ -97,11 +120,15 @@ def check_subjects(selection: Selection, listed: Sequence[str], protocol: str, d
 
 def _classes_of(table: "pd.DataFrame", profile: Profile, classes: str) -> "pd.Series[str]":
     """Class of each recording in the task, missing where the task does not use it."""
-    if classes == "own":
-        return table["label"].where(table["label"].isin(profile.classes or table["label"]))
-    if not profile.three:
+    if classes not in profile.tasks:
+        labels = ", ".join(profile.classes)
+        reason = f": MEGC 2019 does not say which of its labels ({labels}) are negative, positive or surprise"
         raise InputError(
-            f"params.yaml: classes: expected own for {profile.name}, found three: the composite of MEGC 2019 does not "
-            f"say which of its labels ({', '.join(profile.classes)}) are negative, positive or surprise"
+            f"params.yaml: classes: expected {' or '.join(profile.tasks)} for {profile.name}, found {classes}"
+            + reason * (classes == "three")
         )
-    return table["label"].map(profile.three).where(~table["clip"].isin(profile.not_in_three))
+    task = profile.tasks[classes]
+    if not task:
+        return table["label"]
+    label = table["label"].map(task)
+    return label.where(~table["clip"].isin(profile.not_in_three)) if classes == "three" else label

@@ -1,9 +1,14 @@
 """A look at a dataset before hours of computing: pictures of some of its clips in titled rows."""
 
+import io
 from collections.abc import Sequence
 
 import cv2
+import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
+
+from pipeline import lettering
 
 HEIGHT = 200
 """Height of every picture on the sheet, pixels."""
@@ -51,5 +56,19 @@ def _row(title: str, pictures: Sequence[tuple[str, np.ndarray]], width: int) -> 
 
 
 def _write(picture: np.ndarray, text: str, corner: tuple[int, int]) -> None:
+    """Write text into a picture; `corner` is the left end of its base line."""
+    if text.isascii():
+        cv2.putText(picture, text, corner, cv2.FONT_HERSHEY_SIMPLEX, 0.45, _INK, 1, cv2.LINE_AA)
+        return
     # OpenCV's letters are ASCII; others would come out as question marks.
-    cv2.putText(picture, text, corner, cv2.FONT_HERSHEY_SIMPLEX, 0.45, _INK, 1, cv2.LINE_AA)
+    x, y = corner
+    strip = picture[max(0, y - _TITLE + 7) : y + 7]
+    height, width = strip.shape[:2]
+    figure = Figure(figsize=(width / 100, height / 100), dpi=100)
+    figure.figimage(strip)
+    with matplotlib.rc_context({"text.parse_math": False}):
+        ink = tuple(level / 255 for level in _INK)
+        figure.text(x / width, 7 / height, text, fontfamily=lettering.families(text), fontsize=8.5, color=ink)
+        written = io.BytesIO()
+        figure.savefig(written, format="rgba")
+    strip[:] = np.frombuffer(written.getvalue(), np.uint8).reshape(height, width, 4)[..., :3]

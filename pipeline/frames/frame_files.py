@@ -1,20 +1,31 @@
 """Frame files as recordings come: numbered image files in one folder per clip."""
 
+import io
 import re
+import struct
+import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 import simplejpeg
+from PIL import Image
 
 from pipeline.errors import InputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 _LAST_DIGITS = re.compile(r"(\d+)(?!.*\d)")
+_JPEG_START = b"\xff\xd8\xff"
 _PNG_START = b"\x89PNG\r\n\x1a\n"
+_PNG_WITH_ALPHA = b"\x04", b"\x06"  # colour types
 _BMP_HEADER = 54  # bytes, before the pixels
+_EXIF_START = b"Exif\0\0"
+_ORIENTATION = 0x0112  # EXIF's number of the tag
+_TURNED = (5, 6, 7, 8)  # orientations by a quarter
 _MOST_PIXELS = 2**26  # of a recording of a face; a header that says more is damaged
 
 
@@ -53,17 +64,27 @@ def numbered(folder: Path) -> dict[int, Path]:
 
 
 class Size(NamedTuple):
-    """Of a picture, in pixels."""
+    """Of a picture as it is stored, in pixels."""
 
     width: int
     height: int
+
+
+class Picture(NamedTuple):
+    """What a file says of its picture."""
+
+    width: int
+    """Pixels of the picture as `read` gives it, turned."""
+    height: int
+    orientation: int
+    """By which `read` turns it, EXIF's 1 (as it is) to 8."""
 
 
 class Unusable(Exception):
     """Why a file is no whole picture."""
 
 
-def check(path: Path) -> Size:
+def check(path: Path) -> Picture:
     """Decode a file strictly, and give the size of its picture.
 
     OpenCV fills what a damaged JPEG lacks with grey, or with what comes out by chance, and says nothing; so every
@@ -72,7 +93,8 @@ def check(path: Path) -> Size:
     Raises
     ------
     Unusable
-        It is no whole picture of 8 bits per channel.
+        It is no whole picture of 8 bits per channel, or some of its pixels are transparent: they would show colours
+        that nobody is meant to see.
     """
     try:
         if path.exists() and not path.is_file():
@@ -82,13 +104,17 @@ def check(path: Path) -> Size:
         raise Unusable(f"cannot be read ({error.strerror})") from error
     if not content:
         raise Unusable("is empty")
-    if content.startswith(b"\xff\xd8\xff"):
-        return _check_jpeg(content)
-    if content.startswith(_PNG_START):
-        return _check_png(content)
-    if content.startswith(b"BM"):
-        return _check_bmp(content)
-    raise Unusable("is not a JPEG, PNG or BMP image")
+    if content.startswith(_JPEG_START):
+        size = _check_jpeg(content)
+    elif content.startswith(_PNG_START):
+        size = _check_png(content)
+    elif content.startswith(b"BM"):
+        size = _check_bmp(content)
+    else:
+        raise Unusable("is not a JPEG, PNG or BMP image")
+    orientation = _orientation(content)
+    width, height = reversed(size) if orientation in _TURNED else size
+    return Picture(width, height, orientation)
 
 
 def defect(path: Path) -> str | None:
@@ -98,6 +124,32 @@ def defect(path: Path) -> str | None:
     except Unusable as reason:
         return str(reason)
     return None
+
+
+def orientation(path: Path) -> int:
+    """Return the orientation by which `read` turns a picture, EXIF's 1 (as it is) to 8.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    """
+    return _orientation(path.read_bytes())
+
+
+def _orientation(content: bytes) -> int:
+    if content.startswith(_PNG_START):
+        block = next((chunk for kind, chunk, _ in _chunks(content) if kind == b"eXIf"), b"")
+    else:
+        start = content.find(_EXIF_START) if content.startswith(_JPEG_START) else -1
+        block = content[start : start + 2**16] if start >= 0 else b""
+    if not block:
+        return 1
+    tags = Image.Exif()
+    with warnings.catch_warnings(action="ignore"), suppress(SyntaxError, ValueError, struct.error):
+        tags.load(block)  # Pillow may warn of or refuse what is no EXIF; OpenCV passes over it
+    found: object = tags.get(_ORIENTATION)
+    return found if isinstance(found, int) and found in range(1, 9) else 1
 
 
 def _check_jpeg(content: bytes) -> Size:
@@ -113,12 +165,18 @@ def _check_jpeg(content: bytes) -> Size:
     return size
 
 
+def _chunks(content: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """Kind, data and checksum of each chunk of a PNG; what is cut off is short."""
+    place = len(_PNG_START)
+    while place < len(content):
+        end = place + 8 + int.from_bytes(content[place : place + 4])
+        yield content[place + 4 : place + 8], content[place + 8 : end], content[end : end + 4]
+        place = end + 4
+
+
 def _check_png(content: bytes) -> Size:
-    place, data, size = len(_PNG_START), zlib.decompressobj(), None
-    while True:
-        length, kind = int.from_bytes(content[place : place + 4]), content[place + 4 : place + 8]
-        end = place + 8 + length
-        chunk, checksum = content[place + 8 : end], content[end : end + 4]
+    data, size, transparent = zlib.decompressobj(), None, False
+    for kind, chunk, checksum in _chunks(content):
         if len(checksum) < 4:
             raise Unusable("is a truncated PNG")
         if zlib.crc32(kind + chunk) != int.from_bytes(checksum):
@@ -128,6 +186,7 @@ def _check_png(content: bytes) -> Size:
             # OpenCV would keep the upper 8 bits, and of the 12 of a camera no more than 4 values in 100.
             if chunk[8:9] == b"\x10":
                 raise Unusable("has 16 bits per channel; convert it to 8")
+        transparent |= kind == b"tRNS" or (kind == b"IHDR" and chunk[9:10] in _PNG_WITH_ALPHA)
         if kind == b"IDAT":
             try:
                 data.decompress(chunk)
@@ -135,10 +194,18 @@ def _check_png(content: bytes) -> Size:
                 raise Unusable(f"is a damaged PNG ({error})") from error
         if kind == b"IEND":
             break
-        place = end + 4
+    else:
+        raise Unusable("is a truncated PNG")
     if size is None or not data.eof:
         raise Unusable("is a truncated PNG")
+    if transparent and not _is_opaque(content):
+        raise Unusable("has transparent pixels; lay the picture over a background and save it without transparency")
     return size
+
+
+def _is_opaque(content: bytes) -> bool:
+    with Image.open(io.BytesIO(content)) as image:  # OpenCV knows no transparent colour of a grey picture
+        return image.convert("RGBA").getchannel("A").getextrema() == (255, 255)
 
 
 def _check_bmp(content: bytes) -> Size:

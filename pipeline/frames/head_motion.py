@@ -11,8 +11,10 @@ known motion the end-point error of the former is 18 % smaller (docs/head_motion
 made for methods that read frames.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -28,9 +30,13 @@ were resized to squares, whatever their shape was, and a turn in a frame that wa
 """
 
 AGREEING = 0.5
-"""A pixel moves with the head if it is this close to where the fitted map takes it, pixels at 192 px."""
+"""A pixel moves with the head if it is this close to where the fitted map takes it, pixels at 192 px; or, if that is
+more, as close as `AGREEING_SHARE` of how far the map takes it."""
+AGREEING_SHARE = 0.1
 LEAST_SHARE = 0.2
-"""Share of the pixels that must move with the head for its motion to be known."""
+"""Share of the face that must move with the head for its motion to be known."""
+DOUBTFUL_SHARE = 0.5
+"""Share of the face below which a large expression may have been taken for the head's motion."""
 LARGEST_STEP = 6.0
 """Farthest that a head gets from one frame to the next, pixels at 192 px, at the corners of the frame."""
 LEAST_CONTRAST = 2.0
@@ -43,15 +49,50 @@ _LEAST_DEVIATION = 0.02  # px; of flow that is exact, as in a clip that is one f
 _ROUNDS = 15
 _MIDDLE = 0.25  # of the frame, radius of what is certainly face
 _ROUNDS_IN_THE_MIDDLE = 5
+_FACE = 0.35  # of the frame, radius of what is mostly face
+_FEATURES = 0.7  # of the frame, side of the square from the brows to the mouth
 _SETTLED = 1e-5  # px, change of a coefficient after which no further round is needed
+
+
+class Doubt(NamedTuple):
+    """Why the motion of a head may not be what was found."""
+
+    kind: Literal["nothing", "cut", "lost", "jump", "left"]
+    """A frame shows nothing; shows something else than the frame before; the face has changed too much; the head jumps;
+    the face leaves the frame."""
+    frame: int
+    """First of which it is true, counted from 0."""
+    reason: str
+    """With `{here}`, `{before}` and `{first}` for that frame, the one before it, and the first of the clip."""
+
+    def said(self, named: Callable[[int], str] = lambda index: f"frame {index + 1}") -> str:
+        """Return the reason, with the frames as a reader knows them."""
+        return self.reason.format(here=named(self.frame), before=named(self.frame - 1), first=named(0))
 
 
 class NoHeadMotionError(ValueError):
     """The head of a clip cannot be followed; says in which frame and why."""
 
+    def __init__(self, doubt: Doubt) -> None:
+        super().__init__(doubt.said())
+        self.doubt = doubt
+
+
+class Trace(NamedTuple):
+    """The path of a head, and how far it can be trusted."""
+
+    path: np.ndarray
+    """float64 (F, 2, 3), affine map from the first frame to each, pixels; the first is the identity."""
+    doubts: tuple[Doubt, ...]
+    """The first of each kind."""
+    share: float
+    """Of the face, that moves with the head: the least of all frames."""
+    least: int
+    """The frame of that share, counted from 0."""
+
 
 def follow(frames: np.ndarray, fit: str) -> np.ndarray:
-    """The path of the head in a clip.
+    """Return the path of the head in a clip, or fail where it cannot be trusted.
 
     Parameters
     ----------
@@ -68,44 +109,101 @@ def follow(frames: np.ndarray, fit: str) -> np.ndarray:
     Raises
     ------
     NoHeadMotionError
-        A frame shows nothing, most of it moves otherwise than any head could, or the head jumps: a cut, a hand before
-        the face.
+        A frame shows nothing, too little of the face moves as a head could, or the head jumps or leaves the frame: a
+        cut, a hand before the face, a head that turns away.
+    """
+    found = trace(frames, fit)
+    if found.doubts:
+        raise NoHeadMotionError(min(found.doubts, key=lambda doubt: doubt.frame))
+    return found.path
+
+
+def trace(frames: np.ndarray, fit: str) -> Trace:
+    """Return the path of the head in a clip with what speaks against it; arguments as for `follow`.
+
+    Raises
+    ------
+    NoHeadMotionError
+        A frame shows nothing: there is no path.
     """
     if fit not in FITS:
         raise ValueError(f"expected one of {', '.join(FITS)}; found {fit!r}")
     if fit == "keep":
-        return np.tile(_identity(), (len(frames), 1, 1))
+        return Trace(np.tile(_identity(), (len(frames), 1, 1)), (), 1.0, 0)
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
-    for number, frame in enumerate(grey, start=1):
+    for index, frame in enumerate(grey):
         if (contrast := frame.std()) < LEAST_CONTRAST:
             raise NoHeadMotionError(
-                f"frame {number} shows nothing: its grey levels have a standard deviation of {contrast:.1f}, at least "
-                f"{LEAST_CONTRAST:.0f} are expected"
+                Doubt(
+                    "nothing",
+                    index,
+                    f"{{here}} shows nothing: its grey levels have a standard deviation of {contrast:.1f}, at least "
+                    f"{LEAST_CONTRAST:.0f} are expected",
+                )
             )
-    scale = frames.shape[1] / _REFERENCE_SIZE
+    size = frames.shape[1]
     # At this size OpenCV computes a field on one core; other fields take the others.
     with ThreadPoolExecutor(cv2.getNumThreads()) as threads:
         fields = list(threads.map(partial(_displacement, grey[0]), grey[1:]))
-    path = [_identity()]
-    for number, field in enumerate(fields, start=2):
+    path, shares = [_identity()], [1.0]
+    doubts: dict[str, Doubt] = {}
+    for index, field in enumerate(fields, start=1):
         # Whether there is a head to follow is asked of the affine map: a translation suits few pixels of a head that
         # turns.
         affine = fitted(field, "affine")
-        share = agreement(field, affine)
+        shares.append(agreement(field, affine))
         head = affine if fit == "affine" else fitted(field, fit)
-        if share < LEAST_SHARE:
-            raise NoHeadMotionError(
-                f"frame {number} is another picture than frame 1: {100 * share:.0f} % of it move as one, at least "
-                f"{100 * LEAST_SHARE:.0f} % must"
-            )
-        step = _farthest(head, path[-1], frames.shape[1]) / scale
-        if step > LARGEST_STEP:
-            raise NoHeadMotionError(
-                f"the head jumps from frame {number - 1} to frame {number}: by {step:.1f} px at 192 px, at most "
-                f"{LARGEST_STEP:.0f} are expected"
-            )
         path.append(head)
-    return np.stack(path)
+        if doubts.keys() & {"cut", "lost"}:
+            continue  # what follows says nothing of the head
+        if shares[-1] < LEAST_SHARE:
+            doubt = _lost(grey, index, shares[-1])
+            doubts[doubt.kind] = doubt
+            continue
+        step = _farthest(head, path[-2], size) * _REFERENCE_SIZE / size
+        if step > LARGEST_STEP:
+            reason = (
+                f"the head jumps from {{before}} to {{here}}: by {step:.1f} px at 192 px, at most {LARGEST_STEP:.0f} "
+                "are expected"
+            )
+            doubts.setdefault("jump", Doubt("jump", index, reason))
+        if (outside := _outside(affine, size)) > 0:
+            reason = (
+                f"the face leaves the frame in {{here}}: the part from brows to mouth by {outside:.0f} px at 192 px"
+            )
+            doubts.setdefault("left", Doubt("left", index, reason))
+    least = int(np.argmin(shares))
+    return Trace(np.stack(path), tuple(doubts.values()), shares[least], least)
+
+
+def _lost(grey: list[np.ndarray], index: int, share: float) -> Doubt:
+    """Tell a frame that shows something else from a face that has changed little by little."""
+    field = _displacement(grey[index - 1], grey[index])
+    if (since_before := agreement(field, fitted(field, "affine"))) < LEAST_SHARE:
+        reason = (
+            f"{{here}} shows something else than {{before}}: {_percent(since_before)} of the face move as one between "
+            f"them, at least {_percent(LEAST_SHARE)} must: a cut, or something in front of the face"
+        )
+        return Doubt("cut", index, reason)
+    reason = (
+        f"the face in {{here}} has changed too much since {{first}} to be followed: {_percent(share)} of it move as "
+        f"one, at least {_percent(LEAST_SHARE)} must: it has turned, is covered, or has a large expression"
+    )
+    return Doubt("lost", index, reason)
+
+
+def _percent(share: float) -> str:
+    """A share, rounded down, so that what is below a limit is never printed as the limit."""
+    return f"{int(100 * share + 1e-9)} %"
+
+
+def _outside(head: np.ndarray, size: int) -> float:
+    """How far a map takes the features of a face out of the frame, pixels at 192 px; 0 if it does not."""
+    margin = (1 - _FEATURES) / 2 * (size - 1)
+    ends = np.array([margin, size - 1 - margin])
+    corners = _mapped(head, np.stack(np.meshgrid(ends, ends)))
+    beyond = max(-corners.min(), corners.max() - (size - 1), 0.0)
+    return float(beyond) * _REFERENCE_SIZE / size
 
 
 def _displacement(first: np.ndarray, frame: np.ndarray) -> np.ndarray:
@@ -166,11 +264,17 @@ def fitted(field: np.ndarray, fit: str) -> np.ndarray:
 
 
 def agreement(field: np.ndarray, head: np.ndarray) -> float:
-    """Share of the pixels that a map (2, 3) takes to within `AGREEING` of where the field (2, H, W) does."""
+    """Return the share of the face that a map (2, 3) takes to nearly where the field (2, H, W) does.
+
+    The face is a disc in the middle of the frame: hair and background need not move with it. Nearly is within
+    `AGREEING`, or within `AGREEING_SHARE` of the motion.
+    """
     height, width = field.shape[1:]
     grid = np.stack(np.meshgrid(np.arange(width), np.arange(height))).astype(np.float64)
-    distance = np.hypot(*(_mapped(head, grid) - grid - field))
-    return float((distance < AGREEING * width / _REFERENCE_SIZE).mean())
+    face = np.hypot(grid[0] / width - 0.5, grid[1] / height - 0.5) < _FACE
+    moved = (_mapped(head, grid) - grid)[:, face]
+    tolerance = np.maximum(AGREEING * width / _REFERENCE_SIZE, AGREEING_SHARE * np.hypot(*moved))
+    return float((np.hypot(*(moved - field[:, face])) < tolerance).mean())
 
 
 def stabilised(frames: np.ndarray, path: np.ndarray) -> np.ndarray:

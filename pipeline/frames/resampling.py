@@ -1,5 +1,7 @@
 """A clip as an array: interpolated in time, resized in space."""
 
+import bisect
+from collections.abc import Sequence
 from typing import Protocol
 
 import cv2
@@ -16,7 +18,7 @@ class Frames(Protocol):
         """Frame `index`, counted from 0."""
 
 
-def interpolate(clip: Frames, count: int) -> np.ndarray:
+def interpolate(clip: Frames, count: int, times: Sequence[int] | None = None) -> np.ndarray:
     """Linear interpolation in time (section 4.1): `count` frames, evenly spaced from the first to the last.
 
     Output k is the clip at time k (n - 1) / (count - 1), in frames. The first and last output equal the first and
@@ -29,6 +31,9 @@ def interpolate(clip: Frames, count: int) -> np.ndarray:
         n >= 2 frames, uint8 (H, W, 3); indexed in ascending order, at most two held at a time.
     count
         Number of frames wanted, at least 2.
+    times
+        The frames that exist, ascending, from the first to the last of the clip; None: all. Over a gap, the weighted
+        mean is that of the frames at its two ends.
 
     Returns
     -------
@@ -36,17 +41,28 @@ def interpolate(clip: Frames, count: int) -> np.ndarray:
     """
     if len(clip) < 2 or count < 2:
         raise ValueError(f"interpolation needs at least 2 frames, got {len(clip)}, and gives at least 2, not {count}")
+    times = range(len(clip)) if times is None else times
+    if times[0] != 0 or times[-1] != len(clip) - 1:
+        raise ValueError(f"times: expected 0 to {len(clip) - 1}, found {times[0]} to {times[-1]}")
     out = []
     for k in range(count):
         # Integer arithmetic decides which outputs fall on a frame; a float could miss by one rounding.
-        before, remainder = divmod(k * (len(clip) - 1), count - 1)
-        if remainder == 0:
+        place = bisect.bisect_right(times, k * (len(clip) - 1) // (count - 1)) - 1
+        before = times[place]
+        behind = k * (len(clip) - 1) - before * (count - 1)
+        if behind == 0:
             out.append(clip[before])
             continue
-        weight = remainder / (count - 1)
-        blend = (1.0 - weight) * clip[before] + weight * clip[before + 1]
+        after = times[place + 1]
+        weight = behind / ((count - 1) * (after - before))
+        blend = (1.0 - weight) * clip[before] + weight * clip[after]
         out.append(np.rint(blend).astype(np.uint8))
     return np.stack(out)
+
+
+def nearest(index: int, length: int, count: int) -> int:
+    """Return the frame, counted from 0, of a clip of `length` frames that is nearest to frame `index` of `count`."""
+    return round(index * (length - 1) / (count - 1))
 
 
 def resize(clip: np.ndarray, size: int) -> np.ndarray:

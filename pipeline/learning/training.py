@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from pipeline.errors import InputError
 from pipeline.learning.augmentation import TEST_VIEW, View, Views, views
+from pipeline.learning.compiler import check_compiler
 from pipeline.learning.cuda_graph import Recorded
 from pipeline.learning.objective import Objective, Output, OutputT
 from pipeline.learning.seeds import derived_seed, generator, seeded
@@ -274,7 +275,7 @@ def fit(
     Raises
     ------
     InputError
-        The training diverges: a number is no longer finite.
+        The training diverges: a number is no longer finite. Or the network is to be compiled and cannot be.
     """
     network, objective, settings = phase.network, phase.objective, phase.settings
     clips = _near(clips, device)
@@ -286,7 +287,9 @@ def fit(
     stream = generator(seed)
     kept = _Kept(parts, done, settings.epochs) if parts else None
     rows = kept.restore(network, optimiser, stream) if kept else []
-    forward = _compiled(network) if settings.compile else network
+    if settings.compile:
+        check_compiler(device)
+    forward = compiled(network) if settings.compile else network
     network.train()
 
     def step(batch: Tensor, targets: Tensor, shown: Tensor) -> Tensor:
@@ -389,8 +392,8 @@ def _near(clips: Tensor, device: torch.device) -> Tensor:
     return clips.to(device) if clips.nbytes <= memory / 8 else clips
 
 
-def _compiled(network: nn.Module) -> Callable[[Tensor], Any]:
-    """Compiled anew for the shape of every batch, as if by a new process.
+def compiled(network: nn.Module) -> Callable[[Tensor], Any]:
+    """Return the network as one that is compiled for the shape of every batch, as if by a new process.
 
     Otherwise the compiler goes by what this process has compiled before, so that the last digits would hang on which
     fold was trained first, or where it was interrupted.

@@ -5,6 +5,7 @@ apart; only the flow has the colour wheel that the field is used to. No global s
 makes equal figures equal bytes.
 """
 
+import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,7 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 
+from pipeline import lettering
 from pipeline.networks.stanet.introspection import Grid
 
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6E6E6E"
@@ -29,7 +32,7 @@ def styled() -> AbstractContextManager[None]:
     """The context in which a figure is drawn, and in which it is written."""
     return matplotlib.rc_context(
         {
-            "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters everywhere
+            "font.family": lettering.FONT,
             "font.size": 9,
             "axes.titlesize": 9,
             "axes.spines.top": False,
@@ -45,8 +48,22 @@ def styled() -> AbstractContextManager[None]:
 def write(figure: Figure, path: Path) -> None:
     """Write a figure as PNG or SVG, whichever `path` ends in; equal figures give equal bytes."""
     nameless = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}[path.suffix[1:]]
-    with styled():
+    with styled(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # of every letter that no font has; who draws has checked before
+        _choose_fonts(figure)
         figure.savefig(path, dpi=90, metadata=nameless, facecolor="white")
+
+
+def _choose_fonts(figure: Figure) -> None:
+    """Give all text fonts that have its letters; text in the letters of `lettering.FONT` stays as it is."""
+    for axes in figure.axes:
+        axes.get_xticklabels()  # which have no text before they are asked for
+        axes.get_yticklabels()
+    texts = figure.findobj(Text)
+    families = lettering.families("".join(text.get_text() for text in texts))
+    if len(families) > 1:
+        for text in texts:
+            text.set_fontfamily(families)
 
 
 def flow_colours(flow: np.ndarray, fastest: float) -> np.ndarray:

@@ -10,6 +10,7 @@ from pipeline.networks.stanet.introspection import Attention
 from pipeline.params import Params
 from pipeline.report import attention_scores
 from pipeline.report.provenance import Provenance
+from pipeline.storage import n_missing
 from pipeline.synthetic.truth import Truth
 
 
@@ -56,6 +57,10 @@ class Study:
     def correct(self) -> int:
         """Number of predicted clips that are right."""
         return int((self.predictions["label"] == self.predictions["predicted"]).sum())
+
+    def missing_frames(self) -> dict[str, int]:
+        """How many frames each clip lacks, for those that lack any."""
+        return n_missing.counts(self.clips)
 
     @property
     def shows_faces(self) -> bool:

@@ -1,6 +1,7 @@
 """The ablation study of section 4.3: four variants of the network as four DVC experiments, and Table 2."""
 
 import contextlib
+import dataclasses
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -107,6 +108,7 @@ def run(seeds: int, workers: int | None = None, scheduler: str | None = None) ->
     """
     params = load_params(paths.PARAMS)
     base = experiments.head()
+    experiments.check_identity()
     plan = planned(params, seeds)
     _check_raw(params)
     if changed := experiments.uncommitted(base):
@@ -135,9 +137,19 @@ def _check_raw(params: Params) -> None:
 
 
 def _borrowed(params: Params) -> list[Path]:
-    """What the stages read and git ignores; absolute paths hold everywhere, and the embedded dataset is an output."""
-    named = [Path(params.flow.weights), *(Path(database.raw) for database in params.databases.values())]
-    return [path for path in named if not path.is_absolute() and path != paths.SYNTHETIC]
+    """Files that params.yaml names by a path in the checkout; a copy has those that git tracks anyway."""
+    named = {Path(text) for text in _texts(dataclasses.asdict(params))}
+    return sorted(path for path in named if not path.is_absolute() and path.is_file())
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts among values in dictionaries and sequences that a name of a file could be."""
+    if isinstance(value, str) and 0 < len(value.encode()) < 256:
+        yield value
+    elif isinstance(value, dict):
+        yield from (text for each in value.values() for text in _texts(each))
+    elif isinstance(value, (list, tuple)):
+        yield from (text for each in value for text in _texts(each))
 
 
 def _prepare(copy: experiments.Clone, params: Params) -> None:

@@ -147,7 +147,32 @@ def head() -> str:
     except Failed as error:
         raise InputError(
             f"{Path.cwd()}: expected a git checkout with at least one commit, to which experiments belong; found none"
+            + f" (git says: {error})" * bool(str(error))
         ) from error
+
+
+def check_identity() -> None:
+    """Raise InputError unless git knows who makes experiments: DVC would say so after the first training."""
+    missing = [
+        f"user.{key}"
+        for key in ("name", "email")
+        if not configured(f"user.{key}")
+        and not all(os.environ.get(f"GIT_{role}_{key.upper()}") for role in ("AUTHOR", "COMMITTER"))
+    ]
+    if missing:
+        raise InputError(
+            f"expected git to know who makes the experiments, found no {' and no '.join(missing)}; DVC keeps each as a "
+            'commit. Say it once: git config --global user.name "Your Name"; git config --global user.email '
+            "you@example.org"
+        )
+
+
+def configured(key: str) -> str:
+    """Return a setting of git; empty where it is not set."""
+    try:
+        return git("config", "--get", key).strip()
+    except Failed:
+        return ""
 
 
 def uncommitted(base: str) -> list[str]:
@@ -217,6 +242,9 @@ def _clone(folder: Path, base: str) -> None:
     if changes.stdout:
         apply = ["git", "-C", str(folder), "apply", "--index", "--whitespace=nowarn"]
         subprocess.run(apply, input=changes.stdout, check=True)
+    for key in ("user.name", "user.email"):  # which may be set for the checkout alone
+        if value := configured(key):
+            git("-C", str(folder), "config", key, value)
     settings = Path(".dvc/config.local")
     if settings.exists():
         shutil.copy2(settings, folder / settings)

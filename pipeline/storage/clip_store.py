@@ -4,14 +4,17 @@ Arrays carry the checksums of the format itself (Fletcher32), one per clip, and 
 byte that the disk has changed is an error by name, not a clip.
 """
 
+import errno
 import io
+import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
+import psutil
 
 from pipeline.errors import InputError
 
@@ -120,17 +123,46 @@ def reading(path: Path) -> Iterator[h5py.File]:
     Raises
     ------
     InputError
-        The file is missing, truncated, or no HDF5 file.
+        The file is missing, truncated, or no HDF5 file; or it cannot be opened now, and may well be good.
     """
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        found = f"{path.stat().st_size} bytes that are no complete HDF5 file" if path.exists() else "no such file"
-        raise InputError(f"{path}: expected a complete HDF5 file, found {found} ({error}). {_AGAIN}") from error
+        raise InputError(f"{path}: expected a complete HDF5 file, {_why_closed(path, error)}") from error
     with file:
         yield file
 
 
+def _why_closed(path: Path, error: OSError) -> str:
+    """Say why HDF5 does not open a file, and what to do; only a damaged one is to be deleted."""
+    if error.errno is None:  # it could be read: what is in it is wrong
+        return f"found {path.stat().st_size} bytes that are no complete HDF5 file ({error}). {_AGAIN}"
+    if error.errno == errno.ENOENT:
+        return "found no such file. Run `dvc repro`, which makes it or restores it from the cache."
+    if _LOCKED in str(error):
+        reason = "the file system has no locks" if error.errno in _NO_LOCKS else f"it is locked by {_holder(path)}"
+        return (
+            f"but {reason} ({os.strerror(error.errno)}). The file itself may be good: keep it. Close the program that "
+            "has it open and run again; on a file system without working locks, such as some NFS, set the environment "
+            "variable HDF5_USE_FILE_LOCKING=FALSE"
+        )
+    return f"but it cannot be opened ({os.strerror(error.errno)}). The file itself may be good: keep it."
+
+
+def _holder(path: Path) -> str:
+    """Name the process that has a lock on a file, as far as Linux tells."""
+    status = path.stat()
+    place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    with suppress(OSError, psutil.Error):  # no Linux; a process that has ended, or runs on another machine
+        for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
+            *_, process, locked, _, _ = line.split()
+            if locked == place:
+                return f"process {process} ({' '.join(psutil.Process(int(process)).cmdline())[:100]})"
+    return "another process, here or on another machine"
+
+
+_LOCKED = "unable to lock file"
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 _AGAIN = "Delete it and run `dvc repro`, which makes it again or restores it from the cache."
 
 

@@ -121,10 +121,16 @@ COMBINATIONS["anger"] = (
     (1.0, (17, 24)),
 )
 COMBINATIONS["contempt"] = ((3.0, (14,)), (1.5, (12, 14)), (1.0, (2, 14)))
+COMBINATIONS["fear"] = ((2.5, (1, 2, 4, 5)), (2.0, (1, 4)), (1.5, (4, 5)), (1.0, (1, 4, 7)), (0.7, (5,)))
+COMBINATIONS["sadness"] = ((2.5, (1, 4)), (2.0, (15,)), (1.5, (1, 4, 15)), (1.5, (15, 17)), (1.0, (1,)))
 COMBINATIONS["other"] = ((1.5, (4,)), (1.5, (12,)), (1.0, (1, 4)), (1.0, (15,)), (1.0, (17,)))
 # SMIC tells only how an expression feels.
 COMBINATIONS["negative"] = (*COMBINATIONS["disgust"], (2.0, (15, 17)), (1.5, (1, 4)))
 COMBINATIONS["positive"] = COMBINATIONS["happiness"]
+# CAS(ME)3, 4DME and MMEW have other words.
+COMBINATIONS["happy"] = COMBINATIONS["happiness"]
+COMBINATIONS["sad"] = COMBINATIONS["sadness"]
+COMBINATIONS["others"] = COMBINATIONS["other"]
 
 # Faces also move in ways that have nothing to do with the expression: one of these units joins in, weakly.
 _STRAY_UNITS = (2, 4, 6, 12, 14, 17)

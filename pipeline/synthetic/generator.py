@@ -1,4 +1,4 @@
-"""The embedded dataset: procedural faces with known motion, written as a tree of CASME, CASME II, SAMM or SMIC.
+"""The embedded dataset: procedural faces with known motion, written as the owners of a database lay it out.
 
 `write_tree` makes what the owners ship (for CASME II `Cropped/sub01/EP02_01f/reg_img46.jpg` and an annotation
 spreadsheet) plus the motion behind every frame (truth.py says how) and a contact sheet, one glance at all of it.

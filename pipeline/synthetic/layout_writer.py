@@ -45,16 +45,21 @@ def annotation_row(clip: PlannedClip, motion: Motion, layout: Layout) -> tuple[o
         "Label": clip.label.capitalize(),
         None: None,
     }
-    return tuple(values[field] for _, field in layout.columns)
+    values |= {f"is:{label}": int(label == clip.label) for label in (*layout.classes, "eye blink")}
+    cells = (values[field] for _, field in layout.columns)
+    return tuple(str(cell) if layout.as_text and cell is not None else cell for cell in cells)
 
 
 def write_annotation(path: Path, rows: Sequence[tuple[object, ...]], layout: Layout) -> None:
     """Write the annotation spreadsheet, without the time of writing that spreadsheets carry."""
     book = Workbook()
     sheet = book.active
+    if layout.sheet:
+        sheet.title = layout.sheet
     prose = [(f"Line {number} of what the owners say about their coding",) for number in range(1, layout.prose + 1)]
     for row in (*prose, tuple(header for header, _ in layout.columns), *rows):
         sheet.append(row)
+    path.parent.mkdir(parents=True, exist_ok=True)
     written = io.BytesIO()
     book.save(written)
     with zipfile.ZipFile(written) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:

@@ -1,5 +1,6 @@
 """The plan of the clips: who shows which expression, in which file, from which frame on and for how long."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,21 +57,29 @@ def draw_plan(
     what = min(shuffles, key=lambda labels: sum(len(set(who[labels == c])) < 2 for c in range(len(classes))))
 
     names: dict[tuple[int, str], int] = {}
+    takes = Counter[tuple[int, str]]()
     for subject, label in zip(who.tolist(), what.tolist(), strict=True):
         episode, tag = int(rng.integers(2, 20)), layout.tags.get(classes[label])
-        begin = f"{tag or f'EP{episode:02d}'}_"
-        take = 1 + sum(1 for s, name in names if s == subject and name.startswith(begin))
-        name = layout.name.format(episode=episode, tag=tag, take=take) + str(rng.choice(layout.suffixes))
+        takes.update([(subject, tag or str(episode)), (subject, "all")])
+        take, letter = takes[subject, tag or str(episode)], _letters(takes[subject, "all"])
+        name = layout.name.format(episode=episode, tag=tag, take=take, letter=letter)
+        name += str(rng.choice(layout.suffixes))
         names[subject, name] = label
     plan = []
     # In the order of the ids, whatever the onset adds to them.
     order = sorted(names.items(), key=lambda entry: layout.clip.format(subject=entry[0][0], name=entry[0][1], onset=""))
     for index, ((subject, name), label) in enumerate(order):
         n_frames = int(rng.integers(frames[0], frames[1], endpoint=True))
-        onset = _onset(index, n_frames, rng)
+        onset = _onset(index, n_frames, rng) if layout.first is None else layout.first
         clip = layout.clip.format(subject=subject, name=name, onset=onset)
         plan.append(PlannedClip(subject, name, classes[label], onset, n_frames, clip))
     return plan
+
+
+def _letters(number: int) -> str:
+    """Return a, b, ..., z, aa, ab, ... for 1, 2, ..."""
+    before, last = divmod(number - 1, 26)
+    return (_letters(before) if before else "") + chr(ord("a") + last)
 
 
 def _onset(index: int, n_frames: int, rng: np.random.Generator) -> int:

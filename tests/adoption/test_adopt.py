@@ -13,6 +13,7 @@ from pipeline import params
 from pipeline.__main__ import main
 from pipeline.adoption.estimate import _duration
 from pipeline.databases import readers
+from pipeline.errors import InputError
 from tests import official
 from tests.tiny import shrink
 
@@ -258,6 +259,127 @@ def test_raw_frames_are_cropped_to_the_face(tiny, copy):
     assert params.load_params(tiny / "params.yaml").databases["casme2"].face == "crop"
 
 
+@pytest.mark.parametrize(
+    ("folder", "face"),
+    [
+        ("Raw_uncropped", "crop"),
+        ("not-cropped", "crop"),
+        ("CASME2 non cropped", "crop"),
+        ("before_cropping", "crop"),
+        ("CASME2-RAW", "crop"),
+        ("Cropped", "none"),
+        ("CASME2_Cropped_uncropped_too", "none"),
+        ("facecrop", "none"),
+        ("canon_crops", "none"),
+    ],
+)
+def test_the_name_of_a_folder_says_whether_its_frames_are_cropped(tiny, copy, folder, face):
+    (copy.root / "Cropped").rename(copy.root / folder)
+    for path in copy.root.rglob("reg_*"):
+        path.rename(path.with_name(path.name.removeprefix("reg_")))
+    use("casme2", "--from", copy.root)
+    assert params.load_params(tiny / "params.yaml").databases["casme2"].face == face
+
+
+def face_of(checkout, name="table"):
+    return params.load_params(checkout / "params.yaml").databases[name].face
+
+
+@pytest.fixture
+def table(tree_of_faces, tmp_path):
+    """The clips of whole frames as a table, in a folder of its own."""
+    shutil.copytree(tree_of_faces, tmp_path / "table")
+    return tmp_path / "table"
+
+
+@pytest.fixture(scope="session")
+def tree_of_faces(trees, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("faces") / "table"
+    shutil.copytree(trees["casme2"].root, folder)
+    for path in folder.rglob("*.xlsx"):
+        path.unlink()
+    readers.read("casme2", trees["casme2"].root).table.to_csv(folder / "clips.csv", index=False)
+    return folder
+
+
+def test_use_does_not_undo_what_was_set_of_a_table(tiny, table, trees, tmp_path):
+    for path in table.rglob("reg_*"):
+        path.rename(path.with_name(path.name.removeprefix("reg_")))
+    rename(table, "Cropped", "faces")
+    assert "add --face crop" in use("table", "--from", table) and face_of(tiny) == "none"
+    assert "databases.table.face: none → crop" in use("table", "--face", "crop") and face_of(tiny) == "crop"
+    assert "face: crop, as before" in use("table") and face_of(tiny) == "crop"
+    moved = table.rename(tmp_path / "elsewhere")
+    assert "face: crop, as before" in use("table", "--from", moved) and face_of(tiny) == "crop"
+    text = (tiny / "params.yaml").read_text()
+    lock = {"interpolate@table": {"params": {"params.yaml": {"databases.table.face": "crop"}}}}
+    YAML().dump({"schema": "2.0", "stages": lock}, tiny / "dvc.lock")
+    use("smic", "--from", trees["smic"].root)
+    use("table", "--from", moved, "--flow", "dis")
+    assert face_of(tiny) == "crop"
+    (tiny / "params.yaml").write_text(
+        text.replace("face: crop ", "face: none ").replace("face: crop\n", "face: none\n")
+    )
+    use("table")
+    assert face_of(tiny) == "none"
+
+
+def rename(root, old, new):
+    """Rename the folder of all frames, also in the table."""
+    (root / old).rename(root / new)
+    (root / "clips.csv").write_text((root / "clips.csv").read_text().replace(f"{old}/", f"{new}/"))
+
+
+def test_a_release_in_another_folder_is_looked_at_again(tiny, copy, tmp_path):
+    use("casme2", "--from", copy.root, "--face", "crop")
+    assert "face: crop, as before" in use("casme2") and face_of(tiny, "casme2") == "crop"
+    use("casme2", "--from", copy.root.rename(tmp_path / "another"))
+    assert face_of(tiny, "casme2") == "none"
+
+
+def test_the_contact_sheet_shows_the_square_that_frames_are_cut_to(tiny, table):
+    def red():
+        sheet = cv2.imread(str(tiny / "inspect/table/contact_sheet.png")).astype(int)
+        return int(((sheet[..., 2] > 200) & (sheet[..., 1] < 60) & (sheet[..., 0] < 60)).sum())
+
+    use("table", "--from", table)
+    assert red() == 0
+    clips = readers.read("table", table).table["clip"]
+    boxes = ", ".join(f"{clip}: [4, 4, 50, 50]" for clip in clips)
+    text = (tiny / "params.yaml").read_text()
+    (tiny / "params.yaml").write_text(text.replace("face_boxes: {}", f"face_boxes: {{{boxes}}}"))
+    use("table", "--face", "crop")
+    assert red() > 1000
+
+
+def test_labels_that_no_font_here_can_draw_are_refused(tiny, table, monkeypatch):
+    text = (table / "clips.csv").read_text()
+    label = re.findall("disgust|happiness|repression|surprise", text)[0]
+    (table / "clips.csv").write_text(text.replace(label, "喜"))
+    monkeypatch.setattr("pipeline.lettering._installed", lambda: [])
+    before = (tiny / "params.yaml").read_bytes()
+    assert "\n  喜: 喜\n" in use("table", "--from", table, fails=True)
+    assert (tiny / "params.yaml").read_bytes() == before
+    (table / "clips.csv").write_text(text.replace(label, "радость"))
+    use("table", "--from", table)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("casme2", "--face", "cut"), "--face: expected crop or none; found cut"),
+        (("synthetic", "--face", "crop"), "shows faces only"),
+        (("composite", "--face", "crop"), "--face: expected DATABASE=crop in a study of several"),
+        (
+            ("composite", "--casme2", ".", "--smic", ".", "--face", "samm=crop"),
+            "expected one of casme2, smic; found samm",
+        ),
+    ],
+)
+def test_a_wrong_face_is_one_error(tiny, arguments, message):
+    assert message in use(*arguments, fails=True)
+
+
 @pytest.mark.parametrize("layout", ["smic", "casme2"])  # sub01 is no subject of the one and another person in the other
 def test_a_subset_of_folds_stays_with_its_dataset(tiny, trees, layout):
     def hold_out(subject):
@@ -281,6 +403,32 @@ def test_the_estimate_counts_the_folds_that_are_trained(tiny, trees, monkeypatch
     assert "training  2 folds: about 58 s, 29 s each" in use("casme2")
 
 
+def test_the_estimate_counts_the_compilation(tiny, trees, monkeypatch):
+    clock = iter([0.0, 20.0, 100.0, 105.0])  # 20 s in full, then 5 s from PyTorch's cache
+    monkeypatch.setattr("pipeline.adoption.estimate.check_compiler", lambda device: None)
+    monkeypatch.setattr("pipeline.adoption.estimate._seconds_per_view", lambda *_: (0.01, "a processor"))
+    monkeypatch.setattr("pipeline.adoption.estimate._seconds_per_pair", lambda *_: (0.1, ""))
+    monkeypatch.setattr("pipeline.adoption.estimate._training_step", lambda *_, **__: lambda: None)
+    monkeypatch.setattr("pipeline.adoption.estimate.time.perf_counter", lambda: next(clock))
+    text = (tiny / "params.yaml").read_text()
+    (tiny / "params.yaml").write_text(text.replace("compile: false", "compile: true "))
+    output = use("casme2", "--from", trees["casme2"].root)
+    assert "training  3 folds: about 2 minutes, 47 s each" in output  # 81 s, as above, and 2 x (20 + 2 x 5)
+    assert "of which about 60 s to compile the network" in output
+
+
+def test_use_says_that_nothing_can_be_compiled_here(tiny, trees, monkeypatch):
+    def fail(device):
+        raise InputError("train.compile is true, but")
+
+    monkeypatch.setattr("pipeline.adoption.estimate.check_compiler", fail)
+    text = (tiny / "params.yaml").read_text()
+    (tiny / "params.yaml").write_text(text.replace("compile: false", "compile: true "))
+    output = use("casme2", "--from", trees["casme2"].root)
+    assert "WARNING: train.compile is true, but. The estimate is without it." in output
+    assert "training  3 folds: about" in output and "to compile" not in output
+
+
 def test_clips_that_were_drawn_in_the_report_are_not_those_of_another_dataset(tiny, trees):
     (tiny / "params.yaml").write_text(
         (tiny / "params.yaml").read_text().replace("clips: [] ", "clips: [sub01/EP02_01] ")
@@ -292,7 +440,11 @@ def test_clips_that_were_drawn_in_the_report_are_not_those_of_another_dataset(ti
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["casme3"], "expected one of the databases casme, casme2, samm, smic, synthetic, table; found casme3"),
+        (
+            ["casme4"],
+            "expected one of the databases casme, casme2, casme3, fourdme, mmew, samm, smic, synthetic, table; "
+            "found casme4",
+        ),
         (["casme2"], "use casme2 --from DIR"),
         (["casme2", "--from", "nowhere"], "found nothing at"),
         (["synthetic", "--from", "."], "has no folder to name"),

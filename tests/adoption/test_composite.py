@@ -113,6 +113,14 @@ def test_samm_is_adopted_with_the_checks_of_the_others(checkout, trees, monkeypa
     assert re.search(r"subjects: .*\n- '001'\n", (checkout / "params.yaml").read_text())  # text in any YAML
 
 
+def test_frames_are_cropped_database_by_database(checkout, trees, monkeypatch):
+    monkeypatch.setattr("pipeline.adoption.adopt.estimate", lambda *_: None)  # which takes a few training steps
+    use("composite", *folders(trees, "casme2", "smic"), "--face", "smic=crop")
+    assert {name: database.face for name, database in loaded().databases.items()} == {"casme2": "none", "smic": "crop"}
+    use("composite", *folders(trees, "casme2", "smic"), "--face", "smic=none")
+    assert loaded().databases["smic"].face == "none"
+
+
 def test_an_apex_out_of_range_is_said(checkout, copies, monkeypatch):
     monkeypatch.setattr("pipeline.adoption.adopt.estimate", lambda *_: None)  # which takes a few training steps
     tree = copies["samm"]
@@ -184,7 +192,10 @@ def test_what_belongs_to_a_database_is_the_same_alone_and_in_the_composite(check
         text = str(stage["do"])
         assert "${dataset}" not in text and "classes" not in text and "subjects" not in text
         assert set(stage["do"]["params"]) <= {
-            *(f"databases.${{key}}.{key}" for key in ("annotation", "exclude", "raw", "face", "face_boxes")),
+            *(
+                f"databases.${{key}}.{key}"
+                for key in ("annotation", "exclude", "missing_frames", "raw", "face", "face_boxes")
+            ),
             *("flow", "flow.method", "interpolation", "resize"),
         }
 

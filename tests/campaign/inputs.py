@@ -4,6 +4,8 @@ Every one must end in the error for the person at the keyboard, soon, without a 
 """
 
 import dataclasses
+import datetime
+import functools
 import io
 import json
 import os
@@ -21,20 +23,23 @@ import numpy as np
 import pandas as pd
 import torch
 from click.testing import CliRunner
+from PIL import Image
 from ruamel.yaml import YAML
 
 from pipeline.__main__ import main
 from pipeline.databases import readers
 from pipeline.errors import InputError
+from pipeline.evaluation import protocols
 from pipeline.flow import estimators
 from pipeline.frames.video_file import VideoFile
 from pipeline.learning.checkpoint import Checkpoint
-from pipeline.params import load_params, parse_params
 from pipeline.networks.stanet import trained
 from pipeline.networks.stanet.network import STANet
-from pipeline.storage import class_names, parts, tables
+from pipeline.params import load_params, parse_params
+from pipeline.storage import class_names, parts, sources, tables
 from tests.campaign.outcome import Outcome
 from tests.conftest import write_frame
+from tests.official import write_xlsx
 from tests.stages.conftest import ROOT
 
 _SECONDS = 20
@@ -105,6 +110,8 @@ _VALUES: dict[str, tuple[Any, ...]] = {
     "dataset": ("", "casme", None, 3, "a b"),
     "classes": ("four", None, 3),
     "subjects": ([], ["one"], ["a", "a"], "sub01", None, [1, 2], ["a b", "c"], ["a;rm -rf", "c"], ["$(x)", "c"]),
+    "protocol": ("", "k-fold", "database", "kfold", None, 3),
+    "folds": ([], ["sub01"], ["a", "a"], ["fold1", "fold2"], "sub01", None, [1, 2], ["a b", "c"], ["$(x)", "c"]),
     "held_out": ([], ["nobody"], "some", None, 3),
     "interpolation.frames": (*_NO_COUNT, 1, 10**4),
     "resize.size": (*_NO_COUNT, 63, 10**6),
@@ -124,6 +131,16 @@ _VALUES: dict[str, tuple[Any, ...]] = {
     "train.augmentation.crop": (*_NO_COUNT, 31, 10**5),
     "train.augmentation.scales": ([], [0], [-1], [1e9], ["x"], None, 1, [1.0] * 100, [float("nan")]),
     "train.augmentation.views": ("some", None, 1),
+    "selection.epochs": ([0], [-1], [1.5], ["x"], [2, 2], 3, None, [10**7]),
+    "selection.lambda": ([-1], ["x"], [float("nan")], [1e-8, 1e-8], 1e-8, None, [1e12]),
+    "selection.folds": (*_NO_COUNT, 1, 101),
+    "selection.score": ("uar", None, 1),
+    "networks.names": (["vgg"], ["stanet"], ["cnn_lstm", "cnn_lstm"], "cnn_lstm", None, [1]),
+    "networks.cnn_lstm": (None, [], 3, {"epoch": 1}, {"weights": {"class": 1}}),
+    "networks.cnn_lstm.epochs": (*_NO_COUNT, 10**7),
+    "networks.cnn_lstm.features": (*_NO_COUNT,),
+    "networks.cnn_lstm.lr": (0, -1, "x", None, float("inf"), 1e9),
+    "networks.cnn_lstm.weights.class_error": (-1, "x", None, float("nan")),
     "synthesize.subjects": (*_NO_COUNT, 10**6),
     "synthesize.height": (*_NO_COUNT, 10**6),
     "synthesize.frames": ([1], [0, 5], "x", None, [1, 10**9]),
@@ -134,6 +151,7 @@ _VALUES: dict[str, tuple[Any, ...]] = {
     "report.clips": (["a", "a"], list("abcde"), "x", None),
     "databases": ({}, None, 3, []),
     "databases.synthetic.raw": ("relative", "../up", "/a/../b", None, "/a\0b", "/" + "x" * 2000),
+    "databases.synthetic.missing_frames": ("accept", 0, -1, 2.5, True, None),
     "databases.synthetic.face": ("cut", None),
     "databases.synthetic.face_boxes": ({"a": [1, 2, 3]}, {"a": [0, 0, 0, 5]}, {"a": [0, 0, 10**12, 5]}, [], None),
     "databases.synthetic.annotation.file": ("", "../x", None, "/elsewhere", "a\nb"),
@@ -380,6 +398,15 @@ def _table_files() -> Iterator[Case]:
         readers.read("table", folder)
 
     yield Case(kind, "two sheets", sheets, ("x.xlsx", "one, two"))
+    for cell, word in ((datetime.date(2024, 3, 5), "a date"), (datetime.time(3, 5), "a time"), (True, "a truth value")):
+
+        def changed(folder: Path, cell: object = cell) -> None:
+            rows = _clips(folder)
+            rows[0]["label"] = cell
+            write_xlsx(folder / "x.xlsx", [list(rows[0]), *(list(row.values()) for row in rows)])
+            readers.read("table", folder)
+
+        yield Case(kind, f"{word} as a label", changed, ("x.xlsx:2: label", word, "Format the column as text"))
 
     def linked(folder: Path) -> None:
         pd.DataFrame(_clips(folder)).to_csv(folder / "clips.csv", index=False)
@@ -448,6 +475,31 @@ def _pictures() -> Iterator[Case]:
     for share in (0.3, 0.5, 0.7, 0.9):
         yield Case("pictures", f".png: a bit at {share:.0%}", frame(flipped(share), ".png"), ("2.png",))
 
+    def saved(options: Callable[[], dict[str, Any]], mode: str) -> Callable[[Path], object]:
+        def give(folder: Path) -> None:
+            rows = _clips(folder)
+            with Image.open(folder / "p1/a/2.png") as image:
+                image.load()
+            changed = image.convert(mode)
+            if mode == "RGBA":
+                changed.putpixel((3, 4), (0, 0, 0, 0))
+            changed.save(folder / "p1/a/2.png", **options())
+            pd.DataFrame(rows).to_csv(folder / "clips.csv", index=False)
+            readers.read("table", folder)
+
+        return give
+
+    def turned(orientation: int) -> dict[str, Any]:
+        tags = Image.Exif()
+        tags[0x0112] = orientation
+        return {"exif": tags}
+
+    yield Case("pictures", "a transparent pixel", saved(dict, "RGBA"), ("2.png has transparent pixels",))
+    for orientation in range(2, 9):
+        words = ("p1/a: its frames are turned", f"1 in frames 1, 3; {orientation} in frame 2")
+        turn = functools.partial(turned, orientation)
+        yield Case("pictures", f"EXIF orientation {orientation}", saved(turn, "RGB"), words)
+
     def pipe(folder: Path) -> None:
         rows = _clips(folder)
         (folder / "p1/a/2.png").unlink()
@@ -470,7 +522,7 @@ def _videos() -> Iterator[Case]:
                 writer.write(np.roll(picture, shift, 1))
             writer.release()
             path.write_bytes(change(bytearray(path.read_bytes())))
-            VideoFile(path)
+            list(VideoFile(path))
 
         return give
 
@@ -619,6 +671,36 @@ def _results() -> Iterator[Case]:
             parts.read([Path("x.json")])
 
         yield Case("results, manifests", name, manifest, ("x.json: expected the manifest", "dvc repro"))
+    for name, text in {
+        "empty": "",
+        "no JSON": "{",
+        "a list": "[]",
+        "nothing in it": "{}",
+        "a path alone": json.dumps({"arrays": "flow.h5", "recordings": None}),
+        "no recordings": json.dumps({"arrays": {"path": "flow.h5", "sha256": "ab"}}),
+        "other facts": json.dumps({"arrays": {"path": "flow.h5", "md5": "ab"}, "recordings": None}),
+    }.items():
+
+        def inputs(folder: Path, text: str = text) -> None:
+            (folder / "x.json").write_text(text)
+            sources.read({"synthetic": Path("x.json")})
+
+        yield Case("results, inputs", name, inputs, ("x.json: expected the manifest", "dvc repro"))
+    for name, text in {
+        "empty": "",
+        "no JSON": "{",
+        "a list": "[]",
+        "another fold": '{"fold2": ["sub01"]}',
+        "a number": '{"fold1": 3}',
+        "none": '{"fold1": null}',
+        "deep": "[" * 500,
+    }.items():
+
+        def folds(folder: Path, text: str = text) -> None:
+            (folder / "folds.json").write_text(text)
+            protocols.read(Path("folds.json"), ["fold1"])
+
+        yield Case("results, folds.json", name, folds, ("folds.json: expected", "dvc repro"))
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
@@ -668,6 +750,11 @@ def _commands() -> Iterator[Case]:
         (("use", "casme2", "--from", "empty", "--flow", "fast"), "--flow: expected one of", empty),
         (("use", "synthetic", "--from", "empty"), "no folder to name", empty),
         (("use", "synthetic", "--classes", "four"), "four", None),
+        (("use", "casme2", "--from", "empty", "--face", "cut"), "--face: expected crop or none", empty),
+        (("use", "composite", "--face", "crop"), "--face: expected DATABASE=crop", None),
+        (("score", "nowhere.csv"), "nowhere.csv", None),
+        (("score", "weights"), "weights", None),
+        (("score", "params.yaml"), "expected the columns", None),
         (("predict", "nowhere"), "expected a", None),
         (("predict", ""), "expected a", None),
         (("predict", "a\0b"), "expected a", None),

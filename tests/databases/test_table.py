@@ -1,15 +1,22 @@
 """A table of clips of one's own."""
 
+import csv
+import datetime
 import os
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
+from pydantic import TypeAdapter
 
 from pipeline.databases import readers
 from pipeline.databases.profiles import PROFILES
 from pipeline.databases.task import make_task
 from pipeline.errors import InputError
+from pipeline.params import Subjects
+from tests import official
 from tests.conftest import write_frame
 
 
@@ -68,8 +75,8 @@ def test_the_table_of_the_contract_is_read_as_it_was_written(folder):
         ({"clip": "007/a"}, "the same clip is already in my clips.csv:2"),
         ({"clip": "007/A"}, "the same clip is already in my clips.csv:2"),
         ({"frames": "frames/007/a"}, "the same frames are already in my clips.csv:2"),
-        ({"subject": "two words"}, "expected a subject of letters.*'two words'"),
-        ({"subject": "--help"}, "expected a subject of letters.*'--help'"),
+        ({"subject": "two words"}, "expected a subject of the characters.*'two words'"),
+        ({"subject": "--help"}, "expected a subject of the characters.*'--help'"),
         ({"frames": ""}, "expected a folder in the column frames, found none"),
         ({"frames": "../../elsewhere"}, "leads out of"),
         ({"frames": "/elsewhere"}, "leads out of"),
@@ -88,6 +95,23 @@ def test_a_row_that_cannot_be_used_is_named(folder, change, message):
     [first, *_] = [row["clip"] for row in table]
     if first != "007/a":
         assert len(read(folder, table, exclude=["my clips.csv:2"]).table) == 3
+
+
+def test_a_subject_is_whatever_params_yaml_allows(folder):
+    table = rows()
+    for row, subject in zip(table, ("spNO.1", "spNO.1", "a_b-2.", "a_b-2."), strict=True):
+        row["subject"] = subject
+    subjects = read(folder, table).table["subject"].unique()
+    assert list(subjects) == ["spNO.1", "a_b-2."]
+    assert TypeAdapter(Subjects).validate_python(tuple(subjects)) == tuple(subjects)
+
+
+@pytest.mark.parametrize("subject", ["张三", "Müller", ".1", "a/b"])
+def test_the_characters_that_a_subject_may_have_are_named(folder, subject):
+    table = rows()
+    table[0]["subject"] = subject
+    with pytest.raises(InputError, match=rf"A-Z, a-z, 0-9, `_`, `-`, `\.`, .*; found '{re.escape(subject)}'.* as p01"):
+        read(folder, table)
 
 
 def test_a_missing_column_is_named(folder):
@@ -127,6 +151,34 @@ def test_an_encoding_that_would_have_to_be_guessed_is_refused(folder, encoding, 
     (folder / "my clips.csv").write_bytes(table.to_csv(index=False).encode(encoding))
     with pytest.raises(InputError, match=r"my clips\.csv:4: expected text in UTF-8.*Save the table as `CSV UTF-8`"):
         readers.read("table", folder)
+
+
+def turn(path, orientation):
+    """Give a frame an EXIF orientation."""
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    with Image.open(path) as image:
+        image.load()
+        image.save(path, exif=tags)
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_frames_that_are_turned_in_different_ways_are_all_named(folder, orientation):
+    for number in (9, 10, 11):
+        turn(folder / f"frames/006/a/{number}.png", orientation)
+    turn(folder / "frames/007/b/9.png", orientation)
+    turn(folder / "frames/007/b/11.png", orientation)
+    with pytest.raises(InputError) as error:
+        read(folder, rows())
+    assert "2 defects in" in str(error.value)
+    assert f"orientation, 1 in frame 8; {orientation} in frames 9-11. Give all frames" in str(error.value)
+    assert f"orientation, 1 in frames 8, 10; {orientation} in frames 9, 11. Give all" in str(error.value)
+
+
+def test_a_clip_whose_frames_are_all_turned_alike_is_used(folder):
+    for number in range(8, 12):
+        turn(folder / f"frames/006/a/{number}.png", 6)
+    assert len(read(folder, rows()).table) == 4
 
 
 def test_frames_in_another_format_are_named(folder):
@@ -204,7 +256,7 @@ def test_one_folder_belongs_to_one_person_however_it_is_written(folder):
         ({"label": "jo\u200by"}, r"label 'jo\\u200by' has a character that cannot be seen, U\+200B ZERO WIDTH SPACE"),
         ({"label": "joy\x01"}, r"label 'joy\\x01' has a character that cannot be seen, U\+0001"),
         ({"label": "jo\x00y"}, r"U\+0000"),
-        ({"subject": "0\x0006"}, "expected a subject of letters"),
+        ({"subject": "0\x0006"}, "expected a subject of the characters"),
         ({"clip": "006/\u202ea"}, "expected an id of letters"),
         ({"frames": "frames/006\x00/a"}, r"frames .* U\+0000"),
         ({"label": "=1+1"}, r"label '=1\+1' begins like a formula"),
@@ -243,3 +295,58 @@ def test_a_pipe_in_place_of_a_folder_or_a_frame_is_not_waited_for(folder):
     frame.unlink()
     os.mkfifo(frame)
     assert "9.png is no file but a pipe or a device" in refused(folder, text_of(rows()))
+
+
+# --- one table in three formats ---------------------------------------------------------------------------------------
+
+
+def write_csv(path: Path, cells: list[list[object]]):
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows(cells)
+
+
+FORMATS = {".csv": write_csv, ".xlsx": official.write_xlsx, ".xls": official.write_xls}
+
+
+def cells(**changes) -> list[list[object]]:
+    """The table, with changes to its first row, as cells."""
+    table = rows()
+    table[0] |= changes
+    return [list(table[0]), *(list(row.values()) for row in table)]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("label", ["NA", "None", "null", "nan", "N/A", "n/a", "-nan", "inf", "1e3", "007", "true"])
+def test_every_format_gives_the_text_that_was_written(folder, suffix, label):
+    if label.startswith("-"):
+        label = f"x{label}"  # as it is, it would be a formula
+    FORMATS[suffix](folder / f"my clips{suffix}", cells(label=label))
+    assert readers.read("table", folder).table["label"][0] == label.lower()
+
+
+@pytest.mark.parametrize("suffix", [".xlsx", ".xls"])
+@pytest.mark.parametrize(
+    ("column", "cell", "kind"),
+    [
+        ("label", datetime.date(2024, 3, 5), "a date"),
+        ("subject", datetime.date(2024, 3, 5), "a date"),
+        ("onset", datetime.date(1970, 1, 7), "a date"),
+        ("label", True, "a truth value"),
+    ],
+)
+def test_a_cell_that_a_spreadsheet_program_has_changed_is_refused(folder, suffix, column, cell, kind):
+    FORMATS[suffix](folder / f"my clips{suffix}", cells(**{column: cell}))
+    with pytest.raises(InputError) as error:
+        readers.read("table", folder)
+    assert f"my clips{suffix}:2: {column}: {kind} ({cell}" in str(error.value)
+    assert "found 1 other cell:" in str(error.value) and "Format the column as text" in str(error.value)
+
+
+@pytest.mark.parametrize("suffix", [".xlsx", ".xls"])
+def test_a_date_in_a_column_that_is_not_read_does_not_matter(folder, suffix):
+    table = cells()
+    FORMATS[suffix](
+        folder / f"my clips{suffix}",
+        [[*row, "recorded" if not n else datetime.date(2024, 3, n)] for n, row in enumerate(table)],
+    )
+    assert len(readers.read("table", folder).table) == 4

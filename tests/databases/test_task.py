@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from pipeline.databases.profiles import PROFILES, THREE, profile_of
-from pipeline.databases.task import check_subjects, dataset_name, make_task
+from pipeline.databases.task import check_subjects, dataset_name, make_task, task_named
 from pipeline.errors import InputError
 
 
@@ -83,3 +83,50 @@ def test_folds_that_are_no_subjects_stay_as_they_are(protocol):
     with pytest.raises(InputError, match="`subjects` is not the list of subjects of smic") as error:
         check_subjects(task, ["s01", "s06", "s07"], protocol, "smic")
     assert str(error.value).endswith('Put this line into params.yaml and run again:\nsubjects: ["s01", "s06"]')
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "task"),
+    [
+        ("casme3", "own", "own"),
+        ("casme3", "4", "own"),
+        ("casme3", "seven", "seven"),
+        ("mmew", "6", "six"),
+        ("mmew", "3", "three"),
+        ("smic", "3", "three"),
+        ("smic", "own", "own"),
+        ("casme2", "5", "own"),
+        ("table", "own", "own"),
+    ],
+)
+def test_a_task_is_named_by_its_name_or_by_its_number_of_classes(name, given, task):
+    assert task_named(PROFILES[name], given) == task
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "known"),
+    [
+        ("casme3", "six", r"casme3, own \(4\), seven \(7\), three \(3\); found six"),
+        ("casme", "three", r"casme, own \(4\); found three"),
+        ("casme", "3", r"casme, own \(4\); found 3"),
+        ("table", "0", r"table, own, three \(3\); found 0"),
+    ],
+)
+def test_a_task_that_a_database_does_not_have_is_refused_with_those_that_it_has(name, given, known):
+    with pytest.raises(InputError, match=f"classes: expected a task of {known}"):
+        task_named(PROFILES[name], given)
+
+
+def test_every_task_has_a_dataset_of_its_own():
+    for profile in PROFILES.values():
+        names = [dataset_name(profile.name, task) for task in profile.tasks]
+        assert len(set(names)) == len(names) and not set(names) & (set(PROFILES) - {profile.name})
+    assert dataset_name("casme3", "seven") == "casme3-7" and dataset_name("mmew", "six") == "mmew-6"
+
+
+def test_a_study_counts_missing_frames_where_one_of_its_databases_may_lack_some():
+    profiles = {name: PROFILES[name] for name in ("smic", "casme2")}
+    tables = {"smic": SMIC.assign(n_missing=["0", "4"]), "casme2": CASME2}  # text, as read from recordings.csv
+    clips = make_task(tables, profiles, "three").clips
+    assert clips["n_missing"].tolist() == [0, 0, 0, 4]
+    assert "n_missing" not in make_task({"smic": SMIC, "casme2": CASME2}, profiles, "three").clips

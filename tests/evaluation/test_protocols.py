@@ -1,4 +1,4 @@
-"""Protocols: whole subjects in every fold, each tested once, and predictions joined without losing or doubling a clip."""
+"""Protocols: every subject is tested in one fold, and predictions are joined without losing or doubling a clip."""
 
 import numpy as np
 import pandas as pd

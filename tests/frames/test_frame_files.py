@@ -5,6 +5,7 @@ import os
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline.errors import InputError
 from pipeline.frames import frame_files
@@ -170,9 +171,79 @@ def test_a_size_that_no_recording_has_is_a_defect(tmp_path, size):
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp"])
 def test_the_size_is_that_of_the_picture(tmp_path, suffix):
-    assert frame_files.check(picture(tmp_path / f"1{suffix}")[0]) == (40, 50)
+    assert frame_files.check(picture(tmp_path / f"1{suffix}")[0]) == (40, 50, 1)
 
 
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "1.png")
     assert frame_files.defect(tmp_path / "1.png") == "is no file but a pipe or a device"
+
+
+# --- how a picture is turned, and what shows through it ---------------------------------------------------------------
+
+
+def turned(path, orientation, mode="RGB"):
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    image = np.random.default_rng(0).integers(0, 255, (50, 40, 3), dtype=np.uint8)
+    Image.fromarray(image).convert(mode).save(path, exif=tags)
+    return image
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_size_and_orientation_are_those_that_a_frame_is_read_with(tmp_path, suffix, orientation):
+    path = tmp_path / f"1{suffix}"
+    image = turned(path, orientation)
+    found, frame = frame_files.check(path), frame_files.read(path)
+    assert found == (*frame.shape[1::-1], orientation) and frame_files.orientation(path) == orientation
+    if suffix == ".png":  # as the standard says: rows and columns of the stored picture
+        assert (frame == {1: image, 3: image[::-1, ::-1]}.get(orientation, frame)).all()
+
+
+@pytest.mark.parametrize(
+    "content", [b"Exif\0\0", b"Exif\0\0MM", b"Exif\0\0no tags at all, but text", b"Exif\0\0MM\0*" + b"\xff" * 40]
+)
+def test_a_block_that_is_no_exif_turns_nothing(tmp_path, content):
+    path, _ = picture(tmp_path / "1.jpg")
+    plain = path.read_bytes()
+    path.write_bytes(plain[:2] + b"\xff\xe1" + (len(content) + 2).to_bytes(2) + content + plain[2:])
+    assert frame_files.check(path) == (*frame_files.read(path).shape[1::-1], 1)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+@pytest.mark.parametrize("alpha", [0, 254])
+def test_a_picture_with_transparent_pixels_is_refused(tmp_path, mode, alpha):
+    path = tmp_path / "1.png"
+    image = Image.new("L" if mode == "LA" else "RGB", (40, 50), 90)
+    if mode == "P":
+        image = image.convert("P")
+        image.save(path, transparency=bytes([alpha] * 256))
+    else:
+        image.putalpha(alpha)
+        image.save(path)
+    assert str(frame_files.defect(path)).startswith("has transparent pixels; lay the picture over a background")
+    with pytest.raises(InputError, match="transparent pixels"):
+        frame_files.read(path)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_a_picture_that_could_have_transparent_pixels_but_has_none_is_read(tmp_path, mode):
+    path = tmp_path / "1.png"
+    image = Image.new("L" if mode == "LA" else "RGB", (40, 50), 90)
+    if mode == "P":
+        image.convert("P").save(path, transparency=bytes([255] * 256))
+    else:
+        image.putalpha(255)
+        image.save(path)
+    assert frame_files.defect(path) is None and frame_files.read(path).shape == (50, 40, 3)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_colour_that_means_transparent_is_refused_where_it_occurs(tmp_path, mode):
+    path = tmp_path / "1.png"
+    colour = 90 if mode == "L" else (90, 90, 90)
+    Image.new(mode, (40, 50), colour).save(path, transparency=colour)
+    assert "transparent pixels" in str(frame_files.defect(path))
+    Image.new(mode, (40, 50), 10 if mode == "L" else (10, 10, 10)).save(path, transparency=colour)
+    assert frame_files.defect(path) is None

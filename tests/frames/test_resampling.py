@@ -99,3 +99,44 @@ def test_resize_does_not_alias():
     assert (
         np.ptp(resampling.resize(stripes, 192)[0, :, 5:-5].astype(int)) <= 86
     )  # 2 of 3 columns at most, never 0 and 255
+
+
+@pytest.mark.parametrize("count", [7, 9, 21, 30])
+@pytest.mark.parametrize(
+    "times",
+    [
+        [0, 20],
+        [0, 1, 2, 9, 10, 20],
+        [0, *range(8, 21)],
+        [0, *range(1, 12), 20],
+        [time for time in range(21) if time not in (5, 6, 13)],
+    ],
+)
+def test_a_linear_ramp_survives_gaps_exactly(count, times):
+    ramp = clip_of(range(5, 5 + 12 * 21, 12))  # frame t has the value 5 + 12 t
+    frames = {time: ramp[time] for time in times}
+
+    class Gapped:
+        def __len__(self):
+            return 21
+
+        def __getitem__(self, time):
+            return frames[time]  # KeyError for a frame that does not exist
+
+    out = resampling.interpolate(Gapped(), count, times)
+    exact = 5 + 240 * np.arange(count) / (count - 1)
+    assert np.abs(out[:, 0, 0, 0] - exact).max() <= 0.5 + 1e-9
+    whole = np.isclose(exact, np.rint(exact), atol=1e-9)
+    assert out[whole, 0, 0, 0].tolist() == np.rint(exact[whole]).astype(int).tolist()
+    np.testing.assert_array_equal(out, resampling.interpolate(ramp, count))
+
+
+def test_frames_in_a_gap_come_from_its_two_ends_alone():
+    clip = clip_of([0, 200, 10, 200, 40])
+    assert resampling.interpolate(clip, 5, [0, 2, 4])[:, 0, 0, 0].tolist() == [0, 5, 10, 25, 40]
+
+
+@pytest.mark.parametrize("times", [[1, 2, 3, 4], [0, 1, 2, 3]])
+def test_the_first_and_the_last_frame_must_exist(times):
+    with pytest.raises(ValueError, match="times: expected 0 to 4"):
+        resampling.interpolate(clip_of(range(5)), 3, times)

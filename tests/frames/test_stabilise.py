@@ -25,6 +25,8 @@ def database(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", tmp_path)
     paths.resized("synthetic").parent.mkdir(parents=True)
+    rows = "".join(f"{clip},{71 + 100 * row},{81 + 100 * row}\n" for row, clip in enumerate(CLIPS))
+    paths.recordings("synthetic").write_text("clip,onset,offset\n" + rows)  # 11 frames, of which 6 were interpolated
     write([filmed(PATH, texture(number)) for number in range(3)])
 
 
@@ -73,7 +75,8 @@ def test_every_clip_whose_head_is_lost_is_named_with_its_frame_and_nothing_is_wr
     write([black, filmed(PATH, texture(3)), cut])
     said = run(fails=True)
     assert "expected 3 clips in which the head can be followed, found 2 in which it cannot" in said
-    assert "sub01/EP01: frame 3 shows nothing" in said and "sub02/EP01: frame 4 is another picture" in said
+    assert "sub01/EP01: frame 75 shows nothing" in said
+    assert "sub02/EP01: frame 277 shows something else than frame 275" in said
     assert "sub01/EP02" not in said and "databases.synthetic.exclude" in said and "head_motion: keep" in said
     assert not paths.stabilised("synthetic").exists() and not paths.head_motion("synthetic").exists()
 

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -14,10 +16,11 @@ from torch import Tensor, nn
 from pipeline.errors import InputError
 from pipeline.learning import augmentation, training
 from pipeline.learning.objective import Objective, accuracy, cross_entropy
+from pipeline.learning.seeds import derived_seed
 from pipeline.learning.training import Phase, TrainingSettings
 from pipeline.networks.stanet import Settings
 from pipeline.networks.stanet.method import objective
-from pipeline.networks.stanet.network import STANet
+from pipeline.networks.stanet.network import STANet, stanet_loss
 from pipeline.storage import resume
 from tests import pretend_gpu
 
@@ -55,7 +58,14 @@ def clips(count, seed=0):
 
 def train(flow, labels, held_out, *, lambda_=1e-8, seed=1, device=CPU, parts=None, on_epoch=None, **changes):
     return training.train_fold(
-        [Phase("", STANet(2, seed=seed), objective(Settings(lambda_=lambda_)), settings(**changes))],
+        [
+            Phase(
+                "",
+                STANet(2, seed=seed),
+                replace(objective(Settings()), loss=partial(stanet_loss, lambda_=lambda_)),
+                settings(**changes),
+            )
+        ],
         torch.cat([flow, held_out]),
         torch.arange(len(flow)),
         labels,
@@ -426,6 +436,19 @@ def test_phases_are_trained_one_after_the_other_and_the_last_one_predicts():
     assert fold.probabilities.tobytes() == seen[-1].predict().tobytes()
 
 
+def test_every_phase_has_an_order_of_its_own_drawn_from_the_seed_and_its_name():
+    def learnt(name, seed):
+        phase = Phase(name, MotionEnergy(), energy_objective(), settings(epochs=1, batch_size=7))
+        return training.train_fold([phase], *data, torch.arange(3), seed=seed, device=CPU, threads=1).state[
+            "linear.weight"
+        ]
+
+    flow, labels = clips(16)
+    data = flow, torch.arange(16), labels
+    assert torch.equal(learnt("first", 1), learnt("", derived_seed(1, "first")))
+    assert not torch.equal(learnt("first", 1), learnt("second", 1))
+
+
 @pytest.mark.parametrize("epoch", [1, 2, 3, 4, 5])
 def test_a_training_interrupted_in_either_phase_ends_with_equal_bytes(tmp_path, epoch):
     """Also between the phases, and after the last epoch."""
@@ -595,7 +618,7 @@ def test_the_compiler_computes_as_deterministically_as_the_rest(monkeypatch, det
     monkeypatch.setattr(torch, "compile", lambda network, **_: network)  # which takes seconds to begin
     monkeypatch.setattr(config, "deterministic", not deterministic)
     training.fix_arithmetic(1, deterministic=deterministic)
-    training._compiled(nn.Linear(1, 1))
+    training.compiled(nn.Linear(1, 1))
     assert config.deterministic == torch.are_deterministic_algorithms_enabled() == deterministic
 
 

@@ -356,6 +356,20 @@ def test_accepted_differences_from_the_official_list_stand_above_all_scores():
     assert "Not the official clips" not in page_of(study()).text
 
 
+def test_clips_that_lack_frames_are_counted_and_named_above_all_scores():
+    made = study()
+    assert "Missing frames" not in page_of(made).text
+    counts = ["0"] * len(made.clips)
+    counts[1], counts[3] = "3", "12"
+    lacking = dataclasses.replace(made, clips=made.clips.assign(n_missing=counts))
+    shown = page_of(lacking)
+    named = f"{made.clips['clip'].iloc[1]} (3), {made.clips['clip'].iloc[3]} (12)."
+    assert f"2 of {len(made.clips)} clips lack frames" in shown.text and named in shown.text
+    assert shown.text.index(named) < shown.text.index("Accuracy")
+    whole = dataclasses.replace(made, clips=made.clips.assign(n_missing="0"))
+    assert "Missing frames" not in page_of(whole).text
+
+
 def with_values(frozen, **changes):
     """A copy of checked parameters with values that need not fit together."""
     made = copy.copy(frozen)

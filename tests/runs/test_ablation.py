@@ -53,3 +53,17 @@ def test_what_differs_is_named_by_its_key():
             "model", {"temporal_attention": True}, {"temporal_attention": True}, {"model.temporal_attention": False}
         )
     ) == ["model.temporal_attention was True, would be False"]
+
+
+def test_files_that_params_yaml_names_come_into_the_copy(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ("weights/flow.pth.tar", "weights/face landmark ü.tflite", "weights/no folder", "elsewhere.tflite")
+    for name in (*names, "weights/none"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+    (tmp_path / "data").mkdir()
+    text = PARAMS.read_text().replace("landmarks: weights/none", f"landmarks: {names[1]}")
+    text = text.replace("weights: weights/none", f"weights: {names[0]}")
+    assert ablation._borrowed(params.parse_params(text, PARAMS)) == [Path(names[1]), Path(names[0])]
+    absolute = text.replace(names[0], str(tmp_path / "elsewhere.tflite"))
+    assert ablation._borrowed(params.parse_params(absolute, PARAMS)) == [Path(names[1])]

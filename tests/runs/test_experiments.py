@@ -158,3 +158,47 @@ def test_without_a_commit_there_is_nothing_to_copy(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="expected a git checkout with at least one commit"):
         experiments.head()
+
+
+# --- who makes an experiment, and in whose checkout -------------------------------------------------------------------
+
+
+@pytest.fixture
+def nameless(checkout, monkeypatch, tmp_path):
+    """The checkout on a machine where git was never told who works there."""
+    for role in ("AUTHOR", "COMMITTER"):
+        for key in ("NAME", "EMAIL"):
+            monkeypatch.delenv(f"GIT_{role}_{key}")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    return checkout
+
+
+def test_git_must_know_who_makes_an_experiment(nameless, monkeypatch):
+    with pytest.raises(InputError, match=r"no user\.name and no user\.email; .*git config --global user\.name"):
+        experiments.check_identity()
+    git("config", "user.name", "Test")
+    with pytest.raises(InputError, match=r"found no user\.email;"):
+        experiments.check_identity()
+    git("config", "user.email", "test@example.org")
+    experiments.check_identity()
+    git("config", "--unset", "user.name")
+    for role in ("AUTHOR", "COMMITTER"):
+        with pytest.raises(InputError, match=r"found no user\.name;"):
+            experiments.check_identity()
+        monkeypatch.setenv(f"GIT_{role}_NAME", "Test")
+    experiments.check_identity()
+
+
+def test_a_name_that_is_set_for_the_checkout_alone_is_enough(nameless):
+    git("config", "user.name", "Only here")
+    git("config", "user.email", "here@example.org")
+    make("local", 3)
+    assert "Only here" in git("log", "-1", "--format=%an", experiments.commit_of("local", experiments.head()))
+
+
+def test_why_git_refuses_a_checkout_is_said(checkout, monkeypatch):
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(InputError, match=r"(?s)dubious ownership.*safe\.directory"):
+        experiments.head()

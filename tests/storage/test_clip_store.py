@@ -1,5 +1,8 @@
 """HDF5 on disk: what is written comes back, equal clips give equal bytes, a broken file is one clear error."""
 
+import errno
+import subprocess
+import sys
 import tracemalloc
 
 import h5py
@@ -137,3 +140,57 @@ def test_files_are_opened_read_only(tmp_path):
     assert path.read_bytes() == before
     with h5py.File(path) as file:
         assert "more" not in file
+
+
+# --- files that cannot be opened, and may be good ---------------------------------------------------------------------
+
+
+def refusal(path) -> str:
+    with pytest.raises(InputError) as error, clip_store.reading(path):
+        pass
+    return str(error.value)
+
+
+@pytest.fixture
+def stored(tmp_path):
+    clip_store.write_arrays(tmp_path / "flow.h5", [("a", np.zeros(3))])
+    return tmp_path / "flow.h5"
+
+
+def test_a_file_that_another_process_has_locked_is_not_called_damaged(stored):
+    hold = "import fcntl, sys; f = open(sys.argv[1]); fcntl.flock(f, 2); print('ready', flush=True); input()"
+    command = [sys.executable, "-c", hold, str(stored)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        said = refusal(stored)
+        process.communicate("\n")
+    assert f"locked by process {process.pid} ({sys.executable} -c import fcntl" in said
+    assert "HDF5_USE_FILE_LOCKING=FALSE" in said and "keep it" in said and "elete" not in said
+    with clip_store.reading(stored) as file:
+        assert clip_store.values(file, "a").shape == (3,)
+
+
+@pytest.mark.parametrize(
+    ("number", "message", "reason"),
+    [
+        (errno.ENOLCK, "unable to lock file, errno = 37", "the file system has no locks (No locks available)"),
+        (errno.EAGAIN, "unable to lock file, errno = 11", "locked by another process, here or on another machine"),
+        (errno.EACCES, "unable to open file", "cannot be opened (Permission denied)"),
+        (errno.EIO, "file read failed", "cannot be opened (Input/output error)"),
+    ],
+)
+def test_only_what_could_be_read_and_is_wrong_is_to_be_deleted(stored, monkeypatch, number, message, reason):
+    def fail(*_):
+        raise OSError(number, message)
+
+    monkeypatch.setattr(clip_store.h5py, "File", fail)
+    said = refusal(stored)
+    assert reason in said and "keep it" in said and "elete" not in said
+    assert ("HDF5_USE_FILE_LOCKING=FALSE" in said) == ("lock" in message)
+
+
+def test_a_damaged_file_is_to_be_deleted_and_a_missing_one_to_be_made(stored):
+    stored.write_bytes(stored.read_bytes()[:-100])
+    assert "no complete HDF5 file" in refusal(stored) and "Delete it" in refusal(stored)
+    stored.unlink()
+    assert "found no such file. Run `dvc repro`" in refusal(stored)
