@@ -90,8 +90,8 @@ def estimated_apex(
     `numbers` are those of the frames to choose from; None stands for all after the onset.
 
     The motion of a frame is the mean square length of its flow vectors since the onset: an expression moves few pixels
-    far, the errors of the estimator move all of them a little. Of equal frames the first is taken; it is never the onset
-    itself. Two frames are in memory at a time.
+    far, the errors of the estimator move all of them a little. Of equal frames the first is taken; it is never the
+    onset itself. Two frames are in memory at a time.
     """
 
     def motion(number: int) -> float:

@@ -89,7 +89,10 @@ def annotated_apex(clip: ClipRow) -> int | None:
 
 
 def middle(clip: ClipRow, times: Sequence[int]) -> int:
-    """Return the frame nearest to the middle of a clip, of the `times` that exist; the later one of two, not its onset."""
+    """Return the frame nearest to the middle of a clip, among the `times` that exist; the later one of two.
+
+    It is never the onset.
+    """
     return clip.onset + min(times[1:], key=lambda time: (abs(2 * time - (clip.offset - clip.onset)), -time))
 
 
