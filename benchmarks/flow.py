@@ -26,7 +26,7 @@ from pipeline.flow.flownet2 import FlowNet2, operators
 from pipeline.flow.flownet2.estimator import Estimator
 from pipeline.frames import frame_files
 from pipeline.storage import clip_store
-from pipeline.storage.resume import Parts
+from pipeline.storage.resume import Pieces
 from pipeline.synthetic.generator import write_tree
 from pipeline.synthetic.motion import true_flow
 
@@ -150,7 +150,7 @@ def whole_stage(folder: Path, estimator: estimators.FlowEstimator, what: str, cl
     start = time.perf_counter()
     with clip_store.reading(folder / "resized.h5") as file:
         extraction.key(folder / "resized.h5", estimator, at_once)
-        fields = extraction.extract(file["frames"], estimator, at_once, Parts(Path(tempfile.mkdtemp(dir=folder))))
+        fields = extraction.extract(file["frames"], estimator, at_once, Pieces(Path(tempfile.mkdtemp(dir=folder))))
         clip_store.write_stack(folder / "flow.h5", "flow", names, fields)
     rate = clips * PAIRS / (time.perf_counter() - start)
     click.echo(f"{what}: {rate:.0f} pairs/s, {STUDY / rate:.1f} s for {STUDY:,} pairs")

@@ -13,7 +13,7 @@ from pipeline.runs import dvc_lock, integrity
 
 if TYPE_CHECKING:  # a stage without parameters need not wait for them
     from pipeline.params import Params
-    from pipeline.storage.resume import Parts
+    from pipeline.storage.resume import Pieces
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ def counter(params: "Params", label: str, unit: str, total: int, done: int) -> "
     return tqdm(desc=label, unit=unit, total=total, initial=done, disable=_disable(params))
 
 
-def say_what_was_kept(name: str, what: str, kept: "Parts", epochs: int) -> None:
+def say_what_was_kept(name: str, what: str, kept: "Pieces", epochs: int) -> None:
     """Say what an interrupted training left, and what of it is used.
 
     `name` is that of the stage, `what` what it trains.

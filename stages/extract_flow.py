@@ -33,20 +33,20 @@ def main(database: str) -> None:
         clips_at_once = estimator.clips_at_once(frames.shape[1:])
         key = extraction.key(resized, estimator, clips_at_once)
         with (
-            resume.resumable(paths.resume("extract_flow", database), key) as parts,
+            resume.resumable(paths.resume("extract_flow", database), key) as pieces,
             staged(paths.partial("extract_flow", database), paths.flow(database)) as [path],
         ):
-            if parts.stale:
+            if pieces.stale:
                 click.echo("extract_flow: an interrupted run had other frames, settings or code: it is not used")
-            for damaged in parts.damaged:
+            for damaged in pieces.damaged:
                 click.echo(f"Warning: {damaged} is not what was written to it and is not used", err=True)
-            done = extraction.pairs_kept(frames, clips_at_once, parts)
+            done = extraction.pairs_kept(frames, clips_at_once, pieces)
             total = len(clips) * (frames.shape[1] - 1)
             if done:
                 click.echo(f"extract_flow: going on after {done} of {total} pairs of frames")
             with (
                 counter(params, "extract_flow", "pair", total, done) as pairs,
-                closing(extraction.extract(frames, estimator, clips_at_once, parts, pairs.update)) as fields,
+                closing(extraction.extract(frames, estimator, clips_at_once, pieces, pairs.update)) as fields,
             ):
                 fit = str(motion["head_motion"].attrs["fit"])
                 still = (

@@ -52,12 +52,12 @@ def main(database: str) -> None:
     )
     targets = paths.key_flow(database), paths.apex(database)
     with (
-        resume.resumable(paths.resume("key_flow", database), _key(params, raw, clips, boxes, estimator)) as parts,
+        resume.resumable(paths.resume("key_flow", database), _key(params, raw, clips, boxes, estimator)) as pieces,
         staged(paths.partial("key_flow", database), *targets) as [fields, table],
     ):
-        for damaged in parts.damaged:
+        for damaged in pieces.damaged:
             click.echo(f"Warning: {damaged} is not what was written to it and is not used", err=True)
-        done = [2 * row + 1 in parts.finished for row in range(len(clips))]
+        done = [2 * row + 1 in pieces.finished for row in range(len(clips))]
         if any(done):
             click.echo(f"key_flow: going on after {sum(done)} of {len(clips)} clips")
         missing = [row for row in range(len(clips)) if not done[row]]
@@ -72,11 +72,11 @@ def main(database: str) -> None:
             elif apex is None:
                 apex = middle(clip, filmed.times)
             pair = preparation.key_frames(filmed, (0, apex - clip.onset), params.resize.size)
-            parts.save(2 * row, np.array(apex))
-            parts.save(2 * row + 1, preparation.key_flow(pair, params.head_motion, estimator)[0])
-        found = [_apex(clip, int(parts.load(2 * row)), params.apex) for row, clip in enumerate(clips)]
+            pieces.save(2 * row, np.array(apex))
+            pieces.save(2 * row + 1, preparation.key_flow(pair, params.head_motion, estimator)[0])
+        found = [_apex(clip, int(pieces.load(2 * row)), params.apex) for row, clip in enumerate(clips)]
         names = [clip.clip for clip in clips]
-        flow = (parts.load(2 * row + 1) for row in range(len(clips)))
+        flow = (pieces.load(2 * row + 1) for row in range(len(clips)))
         attributes = estimator.settings | {"head_motion": params.head_motion}
         clip_store.write_stack(fields, "flow", names, flow, attributes)
         apexes.table(zip(names, found, strict=True)).to_csv(table, index=False)

@@ -50,7 +50,7 @@ def test_the_rule_goes_in_no_circle():
         ("flow.dis.estimator", "flow.farneback.estimator", False),
         ("flow.flownet2.estimator", "flow.flownet2.network", True),
         ("flow.extraction", "flow.dis.estimator", False),
-        ("comparators.hoof", "comparators.parts.blocks", True),
+        ("comparators.hoof", "comparators.shared.blocks", True),
         ("comparators.hoof", "comparators.lbp_top", False),
         ("comparators.protocol.description", "comparators", True),
         ("comparators.protocol.description", "comparators.hoof", False),

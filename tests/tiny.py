@@ -26,7 +26,7 @@ def shrink(path: Path, changes: dict = TINY) -> None:
 
 
 def merge(document: dict, changes: dict) -> None:
-    """Change the content of a params.yaml in place: other subjects are other folds, unless `changes` names the folds."""
+    """Change the content of a params.yaml; other subjects are other folds, unless `changes` names the folds."""
     _merge(document, {"folds": list(changes["subjects"])} | changes if "subjects" in changes else changes)
 
 

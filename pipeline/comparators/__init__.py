@@ -12,7 +12,7 @@ A module of this folder is a method, and its name the method's: a new file is a 
 - `REMARK`, what a reader of Table 1 must know of it, such as a part of its paper that is left out; `REMARK_HEAD_KEPT`
   for what is left out only while the motion of the head stays in the clips.
 
-No method imports another: what they share lies in `parts`, what is learnt in `learnt`. How the clips of a database and
+No method imports another: what they share lies in `shared`, what is learnt in `learnt`. How the clips of a database and
 the folds of a dataset go through a method is in `protocol`.
 """
 

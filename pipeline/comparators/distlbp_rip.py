@@ -11,9 +11,9 @@ Open in the paper, chosen here: the solver (inexact augmented Lagrange multiplie
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from pipeline.comparators.parts import integral_projections, robust_pca
-from pipeline.comparators.parts.grey import grey
-from pipeline.comparators.parts.settings import STRICT, Grid2, Mask, Share
+from pipeline.comparators.shared import integral_projections, robust_pca
+from pipeline.comparators.shared.grey import grey
+from pipeline.comparators.shared.settings import STRICT, Grid2, Mask, Share
 
 READS = "frames"
 TITLE = "DiSTLBP-RIP"

@@ -11,8 +11,8 @@ lies within 45° of the mean of all, as when opposite ones cancel, the cuboid ha
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from pipeline.comparators.parts.blocks import blocks
-from pipeline.comparators.parts.settings import STRICT, Grid3
+from pipeline.comparators.shared.blocks import blocks
+from pipeline.comparators.shared.settings import STRICT, Grid3
 
 READS = "flow"
 TITLE = "FDM"

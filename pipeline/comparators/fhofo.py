@@ -14,9 +14,9 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline.comparators.parts.blocks import normalised, numbers
-from pipeline.comparators.parts.regions import checked, grid
-from pipeline.comparators.parts.settings import STRICT, Count, Grid2
+from pipeline.comparators.shared.blocks import normalised, numbers
+from pipeline.comparators.shared.regions import checked, grid
+from pipeline.comparators.shared.settings import STRICT, Count, Grid2
 
 READS = "flow"
 TITLE = "FHOFO"

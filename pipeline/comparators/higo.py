@@ -16,10 +16,10 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline.comparators.parts.blocks import histograms
-from pipeline.comparators.parts.eulerian_magnification import magnify
-from pipeline.comparators.parts.grey import EQUAL, grey
-from pipeline.comparators.parts.settings import STRICT, Grid3
+from pipeline.comparators.shared.blocks import histograms
+from pipeline.comparators.shared.eulerian_magnification import magnify
+from pipeline.comparators.shared.grey import EQUAL, grey
+from pipeline.comparators.shared.settings import STRICT, Grid3
 from pipeline.errors import InputError
 
 READS = "frames"

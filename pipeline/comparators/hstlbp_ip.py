@@ -13,9 +13,9 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline.comparators.parts import integral_projections
-from pipeline.comparators.parts.grey import grey
-from pipeline.comparators.parts.settings import STRICT, Count, Mask
+from pipeline.comparators.shared import integral_projections
+from pipeline.comparators.shared.grey import grey
+from pipeline.comparators.shared.settings import STRICT, Count, Mask
 
 READS = "frames"
 TITLE = "HSTLBP-IP"

@@ -7,10 +7,10 @@ P = 4 only six are distinct: the ends of the lines through the voxel along x, y 
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from pipeline.comparators.parts import binary_patterns
-from pipeline.comparators.parts.blocks import histograms
-from pipeline.comparators.parts.grey import grey
-from pipeline.comparators.parts.settings import STRICT, Count, Grid3
+from pipeline.comparators.shared import binary_patterns
+from pipeline.comparators.shared.blocks import histograms
+from pipeline.comparators.shared.grey import grey
+from pipeline.comparators.shared.settings import STRICT, Count, Grid3
 
 READS = "frames"
 TITLE = "LBP-SIP"

@@ -10,10 +10,10 @@ from typing import Literal
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from pipeline.comparators.parts import binary_patterns
-from pipeline.comparators.parts.blocks import histograms
-from pipeline.comparators.parts.grey import grey
-from pipeline.comparators.parts.settings import STRICT, Count, Grid3, Neighbours
+from pipeline.comparators.shared import binary_patterns
+from pipeline.comparators.shared.blocks import histograms
+from pipeline.comparators.shared.grey import grey
+from pipeline.comparators.shared.settings import STRICT, Count, Grid3, Neighbours
 
 READS = "frames"
 TITLE = "LBP-TOP"

@@ -10,9 +10,9 @@ through it. Open in the paper, chosen here: without landmarks, the regions are a
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from pipeline.comparators.parts import main_directions, trajectories
-from pipeline.comparators.parts.regions import checked, grid
-from pipeline.comparators.parts.settings import STRICT, Grid2, Share
+from pipeline.comparators.shared import main_directions, trajectories
+from pipeline.comparators.shared.regions import checked, grid
+from pipeline.comparators.shared.settings import STRICT, Grid2, Share
 
 READS = "flow"
 TITLE = "MDMO"

@@ -7,7 +7,7 @@ the pixels that a linear classifier does not see. There is no paper; the picture
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from pipeline.comparators.parts.settings import STRICT, Count
+from pipeline.comparators.shared.settings import STRICT, Count
 from pipeline.flow.pictures import pictures
 
 READS = "key_flow"

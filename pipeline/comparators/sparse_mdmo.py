@@ -14,9 +14,9 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from pipeline.comparators.parts import main_directions, trajectories
-from pipeline.comparators.parts.regions import checked, grid
-from pipeline.comparators.parts.settings import STRICT, Count, Grid2, Share
+from pipeline.comparators.shared import main_directions, trajectories
+from pipeline.comparators.shared.regions import checked, grid
+from pipeline.comparators.shared.settings import STRICT, Count, Grid2, Share
 
 READS = "flow"
 TITLE = "Sparse MDMO"

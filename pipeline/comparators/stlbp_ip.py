@@ -7,9 +7,9 @@ difference to the first frame has a sign; here it has none.
 import numpy as np
 from pydantic.dataclasses import dataclass
 
-from pipeline.comparators.parts import integral_projections
-from pipeline.comparators.parts.grey import grey
-from pipeline.comparators.parts.settings import STRICT, Grid2, Mask
+from pipeline.comparators.shared import integral_projections
+from pipeline.comparators.shared.grey import grey
+from pipeline.comparators.shared.settings import STRICT, Grid2, Mask
 
 READS = "frames"
 TITLE = "STLBP-IP"

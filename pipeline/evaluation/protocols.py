@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.errors import InputError
+from pipeline.evaluation import subject_folds
 
 LOSO, K_FOLD, DATABASE = "loso", "k-fold", "database"
 _BY_DATABASE = "-by-database"
@@ -63,9 +64,7 @@ def fold_names(protocol: str, subjects: Sequence[str], databases: Sequence[str],
 def folds(protocol: str, names: Sequence[str], clips: pd.DataFrame) -> dict[str, tuple[str, ...]]:
     """Return the test subjects of each fold, sorted.
 
-    With `k-fold`, scikit-learn's `StratifiedGroupKFold` spreads the subjects over the folds, so that folds have nearly
-    as many clips of each class as the subjects allow. Its random numbers come from the fixed seed 0: equal clips give
-    equal folds, whatever the seed of the study.
+    With `k-fold`, `subject_folds` spreads the subjects, in the same way whatever the seed of the study.
 
     Parameters
     ----------
@@ -81,11 +80,8 @@ def folds(protocol: str, names: Sequence[str], clips: pd.DataFrame) -> dict[str,
     if protocol == DATABASE:
         by_database = clips.groupby("database")["subject"].unique()
         return {name: tuple(sorted(by_database[name])) for name in names}
-    from sklearn.model_selection import StratifiedGroupKFold  # takes a second to load
-
-    splitter = StratifiedGroupKFold(len(names), shuffle=True, random_state=0)
-    tests = [test for _, test in splitter.split(clips, clips["label"], clips["subject"])]
-    return {name: tuple(sorted(clips["subject"].iloc[rows].unique())) for name, rows in zip(names, tests, strict=True)}
+    tests = subject_folds.spread(clips, len(names))
+    return {name: tuple(sorted(clips["subject"][test].unique())) for name, test in zip(names, tests, strict=True)}
 
 
 def check(clips: pd.DataFrame, folds: Mapping[str, Sequence[str]]) -> None:

@@ -45,10 +45,10 @@ def extract(
     frames: h5py.Dataset | np.ndarray,
     estimator: FlowEstimator,
     clips_at_once: int,
-    parts: resume.Parts,
+    pieces: resume.Pieces,
     report: Callable[[int], object] = lambda pairs: None,
 ) -> Generator[np.ndarray]:
-    """Flow of each clip, in the order of the clips; batches that `parts` holds are not estimated again.
+    """Flow of each clip, in the order of the clips; batches that `pieces` holds are not estimated again.
 
     Whoever may stop before the last clip closes it (`contextlib.closing`), and with it the threads of a GPU's reading.
     Left to the garbage collector, they can be ended in the middle of the start of another thread, which then waits for
@@ -64,7 +64,7 @@ def extract(
         On a GPU it works on one batch while the batch before is written and the one after is read.
     clips_at_once
         Clips per batch.
-    parts
+    pieces
         Where finished batches are kept.
     report
         Told the number of pairs of every batch that was estimated, once it is kept.
@@ -74,17 +74,17 @@ def extract(
     float16 (F - 1, 2, S, S): u right, v down, pixels between frames i and i + 1.
     """
     batches = [slice(start, start + clips_at_once) for start in range(0, len(frames), clips_at_once)]
-    missing = (rows for number, rows in enumerate(batches) if number not in parts.finished)
+    missing = (rows for number, rows in enumerate(batches) if number not in pieces.finished)
     with (
         closing(_next_to(estimator, (_read(frames, rows) for rows in missing))) as clips,
         closing(_next_to(estimator, (estimator.estimate_clips(batch) for batch in clips))) as estimated,
     ):
         for number in range(len(batches)):
-            if number in parts.finished:
-                fields = parts.load(number)
+            if number in pieces.finished:
+                fields = pieces.load(number)
             else:
                 fields = next(estimated).astype(np.float16)
-                parts.save(number, fields)
+                pieces.save(number, fields)
                 report(fields.shape[0] * fields.shape[1])
             yield from fields
 
@@ -98,9 +98,9 @@ def _read(frames: h5py.Dataset | np.ndarray, rows: slice) -> np.ndarray:
     return clip_store.values(frames.parent, frames.name, rows) if isinstance(frames, h5py.Dataset) else frames[rows]
 
 
-def pairs_kept(frames: h5py.Dataset | np.ndarray, clips_at_once: int, parts: resume.Parts) -> int:
-    """Pairs of frames in the batches that `parts` holds."""
-    clips = sum(min(clips_at_once, len(frames) - number * clips_at_once) for number in parts.finished)
+def pairs_kept(frames: h5py.Dataset | np.ndarray, clips_at_once: int, pieces: resume.Pieces) -> int:
+    """Pairs of frames in the batches that `pieces` holds."""
+    clips = sum(min(clips_at_once, len(frames) - number * clips_at_once) for number in pieces.finished)
     pairs: int = frames.shape[1] - 1  # of each
     return clips * pairs
 

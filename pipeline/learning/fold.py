@@ -119,7 +119,7 @@ def run(
     fold: Fold,
     inputs: Inputs,
     device: torch.device,
-    parts: resume.Parts | None = None,
+    pieces: resume.Pieces | None = None,
     on_epoch: Callable[[Epoch], object] | None = None,
 ) -> Files:
     """Train a fold and predict its test clips.
@@ -135,7 +135,7 @@ def run(
         The input tensors of all clips.
     device
         Where to compute. The arithmetic of this process becomes that of `training.fix_arithmetic`.
-    parts
+    pieces
         Where the state of the training is kept after every epoch, under `key`.
     on_epoch
         Called after every epoch; an exception that it raises ends the training.
@@ -171,7 +171,7 @@ def run(
             device=device,
             threads=fold.threads,
             deterministic=fold.deterministic,
-            parts=parts,
+            pieces=pieces,
             on_epoch=on_epoch,
         )
         done = fold.selection.trainings * fold.selection.largest
@@ -185,7 +185,7 @@ def run(
         device=device,
         threads=fold.threads,
         deterministic=fold.deterministic,
-        parts=parts,
+        pieces=pieces,
         done=done,
         on_epoch=on_epoch,
     )

@@ -5,7 +5,7 @@ the inner training subjects once, to the largest number of epochs, and its predi
 scored after every candidate number of epochs.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -14,12 +14,13 @@ import pandas as pd
 import torch
 
 from pipeline.errors import InputError
+from pipeline.evaluation import subject_folds
 from pipeline.learning import seeds, training
 from pipeline.learning.inputs import Inputs
 from pipeline.learning.network import Network
 from pipeline.learning.training import Epoch
 from pipeline.storage import clip_store
-from pipeline.storage.resume import Parts
+from pipeline.storage.resume import Pieces
 
 COLUMNS = ("lambda", "epochs", "score", "chosen")
 
@@ -75,7 +76,7 @@ def choose(
     device: torch.device,
     threads: int,
     deterministic: bool,
-    parts: Parts | None = None,
+    pieces: Pieces | None = None,
     on_epoch: Callable[[Epoch], object] | None = None,
 ) -> Choice:
     """Choose λ and the number of epochs for a fold.
@@ -96,7 +97,7 @@ def choose(
         Seed of the fold; each inner fold has one of its own, the same for all candidates.
     device, threads, deterministic
         As for `training.train_fold`.
-    parts
+    pieces
         Where the predictions of finished inner trainings are kept; an interrupted one begins again.
     on_epoch
         Called after every epoch.
@@ -114,8 +115,8 @@ def choose(
         probabilities = np.zeros((len(selection.epochs), len(train), len(classes)))
         for inner, tested in enumerate(_folds(train, selection.folds)):
             done = (number * selection.folds + inner) * selection.largest
-            if parts and done + selection.largest in parts.finished:
-                probabilities[:, tested] = parts.load(done + selection.largest)
+            if pieces and done + selection.largest in pieces.finished:
+                probabilities[:, tested] = pieces.load(done + selection.largest)
                 continue
             looks: list[np.ndarray] = []
 
@@ -139,8 +140,8 @@ def choose(
                 done=done,
                 on_epoch=look,
             )
-            if parts:
-                parts.save(done + selection.largest, np.stack(looks))
+            if pieces:
+                pieces.save(done + selection.largest, np.stack(looks))
             probabilities[:, tested] = np.stack(looks)
         predicted = probabilities.argmax(axis=2)
         scores += [
@@ -156,20 +157,12 @@ def choose(
     return Choice(replace(selection.candidates[-number][1], epochs=-epochs), table)
 
 
-def _folds(train: pd.DataFrame, count: int) -> Iterator[np.ndarray]:
-    """The test clips of each inner fold, a mask over the training clips; whole subjects, classes spread evenly."""
-    from sklearn.model_selection import StratifiedGroupKFold  # takes a second to load
-
-    if (subjects := train["subject"].nunique()) < count:
-        raise InputError(
-            f"params.yaml: selection.folds: expected at most {subjects} inner folds, one per training subject; found "
-            f"{count}"
-        )
-    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=0)
-    for _, tested in splitter.split(train, train["label"], train["subject"]):
-        mask = np.zeros(len(train), bool)
-        mask[tested] = True
-        yield mask
+def _folds(train: pd.DataFrame, count: int) -> list[np.ndarray]:
+    """The test clips of each inner fold, masks over the training clips."""
+    try:
+        return subject_folds.spread(train, count)
+    except InputError as error:
+        raise InputError(f"params.yaml: selection.folds: of the training subjects of a fold, {error}") from error
 
 
 def _score(name: str, labels: np.ndarray, predicted: np.ndarray) -> float:

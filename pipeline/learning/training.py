@@ -24,7 +24,7 @@ from pipeline.learning.cuda_graph import Recorded
 from pipeline.learning.objective import Objective, Output, OutputT
 from pipeline.learning.seeds import derived_seed, generator, seeded
 from pipeline.learning.settings import Augmented
-from pipeline.storage.resume import Parts
+from pipeline.storage.resume import Pieces
 
 
 def _unguarded(optimiser: type[torch.optim.Optimizer]) -> Any:
@@ -157,7 +157,7 @@ def train_fold(
     device: torch.device,
     threads: int,
     deterministic: bool = True,
-    parts: Parts | None = None,
+    pieces: Pieces | None = None,
     done: int = 0,
     on_epoch: Callable[[Epoch], object] | None = None,
 ) -> TrainedFold:
@@ -182,7 +182,7 @@ def train_fold(
         Where to compute.
     threads, deterministic
         As for `fix_arithmetic`.
-    parts
+    pieces
         Where the state after the last finished epoch is kept; training goes on from the one found there, and ends with
         the bytes of a training that was never interrupted.
     done
@@ -220,7 +220,7 @@ def train_fold(
             labels,
             seed=derived_seed(seed, phase.name) if phase.name else seed,
             device=device,
-            parts=parts,
+            pieces=pieces,
             done=done,
             on_epoch=finished,
         )
@@ -251,7 +251,7 @@ def fit(
     *,
     seed: int,
     device: torch.device,
-    parts: Parts | None = None,
+    pieces: Pieces | None = None,
     done: int = 0,
     on_epoch: Callable[[int, dict[str, float]], object] = lambda number, measures: None,
 ) -> pd.DataFrame:
@@ -261,7 +261,7 @@ def fit(
     ----------
     phase
         Network, objective and settings.
-    clips, train, labels, seed, device, parts
+    clips, train, labels, seed, device, pieces
         As for `train_fold`.
     done
         Number of epochs of the phases before; epochs are counted over all phases.
@@ -285,7 +285,7 @@ def fit(
     on_gpu = device.type == "cuda"
     optimiser = _optimiser(network, settings, on_gpu)
     stream = generator(seed)
-    kept = _Kept(parts, done, settings.epochs) if parts else None
+    kept = _Kept(pieces, done, settings.epochs) if pieces else None
     rows = kept.restore(network, optimiser, stream) if kept else []
     if settings.compile:
         check_compiler(device)
@@ -430,8 +430,8 @@ def _batches(numbers: Tensor, device: torch.device, settings: TrainingSettings) 
 class _Kept:
     """The state after the last finished epoch of one phase; that of the last epoch stays while later phases train."""
 
-    def __init__(self, parts: Parts, done: int, epochs: int) -> None:
-        self._parts, self._numbers = parts, range(done + 1, done + epochs + 1)
+    def __init__(self, pieces: Pieces, done: int, epochs: int) -> None:
+        self._parts, self._numbers = pieces, range(done + 1, done + epochs + 1)
 
     def keep(
         self,

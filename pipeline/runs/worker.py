@@ -142,7 +142,7 @@ def train_fold(
     if not kept or not os.access(root, os.W_OK):
         return train()
     with resume.resumable(Path(root) / kept, fold.key(*training, read, device)) as finished:
-        return train(parts=finished)
+        return train(pieces=finished)
 
 
 def _watched(worker: Worker, key: str, topic: str, epoch: Epoch) -> None:

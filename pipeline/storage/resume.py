@@ -1,7 +1,7 @@
 """What a long stage has finished when it is interrupted, kept for the next run.
 
-DVC removes a stage's outputs before it runs it, so finished parts stand in a folder outside of them, under a key made
-of everything that they depend on: parts of other frames, settings or code are never mixed in. Every part is one
+DVC removes a stage's outputs before it runs it, so finished pieces stand in a folder outside of them, under a key made
+of everything that they depend on: pieces of other frames, settings or code are never mixed in. Every piece is one
 complete file that carries its own checksum.
 """
 
@@ -22,7 +22,7 @@ from pipeline.errors import InputError
 from pipeline.storage.locks import held
 from pipeline.storage.outputs import NO_ROOM
 
-_DIGEST = hashlib.sha256().digest_size  # bytes before the array in the file of a part
+_DIGEST = hashlib.sha256().digest_size  # bytes before the array in the file of a piece
 
 
 def key(facts: Mapping[str, object], files: Iterable[Path]) -> str:
@@ -34,11 +34,11 @@ def key(facts: Mapping[str, object], files: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-class Parts:
+class Pieces:
     """Numbered arrays in a folder, each in a file that appears completely or not at all.
 
     `finished` are the numbers of those that an earlier run left whole; `damaged` names the files that it left and that
-    are not what was written: they are removed, to be made again. `stale` says that there were parts of something else,
+    are not what was written: they are removed, to be made again. `stale` says that there were pieces of something else,
     which are removed as well.
     """
 
@@ -58,7 +58,7 @@ class Parts:
                 self.finished.add(int(path.stem))
 
     def load(self, number: int) -> np.ndarray:
-        """A finished part."""
+        """A finished piece."""
         content = _content(self._path(number))
         if content is None:
             raise InputError(f"{self._path(number)} was changed or removed during the run; run again")
@@ -66,7 +66,7 @@ class Parts:
         return array
 
     def save(self, number: int, array: np.ndarray) -> None:
-        """Keep a part, as soon as it is finished.
+        """Keep a piece, as soon as it is finished.
 
         Raises
         ------
@@ -76,7 +76,7 @@ class Parts:
         buffer = io.BytesIO()
         np.save(buffer, array)
         content = buffer.getvalue()
-        # A name of its own: whoever else writes the same part cannot get into this file.
+        # A name of its own: another process that writes the same piece cannot get into this file.
         handle, unfinished = tempfile.mkstemp(dir=self._folder)
         try:
             with open(handle, "wb") as stream:  # noqa: PTH123 -- a handle, not a path
@@ -92,7 +92,7 @@ class Parts:
             raise
 
     def remove(self, number: int) -> None:
-        """Give up a part that later ones make useless; nothing happens if there is none."""
+        """Give up a piece that later ones make useless; nothing happens if there is none."""
         self._path(number).unlink(missing_ok=True)
         self.finished.discard(number)
 
@@ -101,7 +101,7 @@ class Parts:
 
 
 def _content(path: Path) -> bytes | None:
-    """What was written to the file of a part, or None where it is missing, cut off or altered."""
+    """What was written to the file of a piece, or None where it is missing, cut off or altered."""
     try:
         stored = path.read_bytes()
     except FileNotFoundError:
@@ -111,10 +111,10 @@ def _content(path: Path) -> bytes | None:
 
 
 @contextmanager
-def resumable(folder: Path, key: str) -> Iterator[Parts]:
-    """Parts under `key` in `folder`, for this process alone; removed when the block ends well, kept when it does not.
+def resumable(folder: Path, key: str) -> Iterator[Pieces]:
+    """Pieces under `key` in `folder`, for this process alone; removed when the block ends well, kept when it does not.
 
-    Parts under other keys are removed.
+    Pieces under other keys are removed.
 
     Raises
     ------
@@ -126,5 +126,5 @@ def resumable(folder: Path, key: str) -> Iterator[Parts]:
         stale = any(any(other.glob("*.part")) for other in others)
         for other in others:
             shutil.rmtree(other)
-        yield Parts(folder / key, stale)
+        yield Pieces(folder / key, stale)
         shutil.rmtree(folder / key)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.comparators.parts import binary_patterns
+from pipeline.comparators.shared import binary_patterns
 from pipeline.errors import InputError
 
 

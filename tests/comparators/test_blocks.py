@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.comparators.parts import blocks
+from pipeline.comparators.shared import blocks
 from pipeline.errors import InputError
 
 

@@ -105,7 +105,7 @@ def test_still_clips_have_features_without_nan(name):
 def test_unknown_names_are_answered_with_the_known_ones(flow):
     with pytest.raises(InputError, match=r"expected one of the comparators .*fdm.*; found 'optical'"):
         describe("optical", flow)
-    for name in ("parts", "__init__", "learnt", "../errors"):
+    for name in ("shared", "__init__", "learnt", "../errors"):
         with pytest.raises(InputError, match="expected one of the comparators"):
             describe(name, flow)
 

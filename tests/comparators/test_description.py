@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from pipeline import comparators
-from pipeline.comparators.parts.face_landmarks import model_of, regions_of
 from pipeline.comparators.protocol import description, side_by_side
 from pipeline.comparators.protocol.description import Landmarks, Task
+from pipeline.comparators.shared.face_landmarks import model_of, regions_of
 from pipeline.errors import InputError
 from pipeline.storage import clip_store
 from pipeline.storage.digests import sha256
-from pipeline.storage.resume import Parts
+from pipeline.storage.resume import Pieces
 from tests.comparators.methods import MEAN_FLOW, add
 
 CLIPS = [f"s{number}/EP01" for number in range(5)]
@@ -27,7 +27,7 @@ def flow(tmp_path):
 
 
 def described(task, folder, **settings):
-    return np.stack(list(description.features(task, Parts(folder), **settings)))
+    return np.stack(list(description.features(task, Pieces(folder), **settings)))
 
 
 def test_features_are_those_of_the_library_whatever_the_number_of_processes(flow, tmp_path, monkeypatch):
@@ -42,7 +42,7 @@ def test_features_are_those_of_the_library_whatever_the_number_of_processes(flow
 def test_clips_that_are_kept_are_not_described_again(flow, tmp_path):
     task = Task("fdm", {"blocks": (2, 3, 3)}, flow)
     expected = described(task, tmp_path / "whole")
-    interrupted = description.features(task, Parts(tmp_path / "half"), workers=1)
+    interrupted = description.features(task, Pieces(tmp_path / "half"), workers=1)
     for _ in range(2):
         next(interrupted)
     interrupted.close()

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline import comparators
-from pipeline.comparators.parts import facial_regions
-from pipeline.comparators.parts.face_landmarks import LandmarkModel, NoFace, model_of, regions_by_clip, regions_of
+from pipeline.comparators.shared import facial_regions
+from pipeline.comparators.shared.face_landmarks import LandmarkModel, NoFace, model_of, regions_by_clip, regions_of
 from pipeline.errors import InputError
 from pipeline.storage.digests import sha256
 from tests.comparators import schematic_face

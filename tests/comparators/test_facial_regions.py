@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.comparators.parts import facial_regions, regions
-from pipeline.comparators.parts.facial_regions import FOREHEAD, NoFace
+from pipeline.comparators.shared import facial_regions, regions
+from pipeline.comparators.shared.facial_regions import FOREHEAD, NoFace
 from tests.comparators import schematic_face
 
 FACE = schematic_face.points()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.comparators.parts.grey import EQUAL, grey
+from pipeline.comparators.shared.grey import EQUAL, grey
 
 SAME_LUMA = np.array([[35, 160, 154], [50, 151, 161]], np.uint8)
 """Two colours of one luma: 0.299 · 15 - 0.587 · 9 + 0.114 · 7 = 0."""

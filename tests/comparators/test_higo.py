@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipeline.comparators import describe
-from pipeline.comparators.parts.eulerian_magnification import magnify
+from pipeline.comparators.shared.eulerian_magnification import magnify
 
 
 def higo(frames, **settings):

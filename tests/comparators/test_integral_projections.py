@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.comparators import describe
-from pipeline.comparators.parts import integral_projections, robust_pca
+from pipeline.comparators.shared import integral_projections, robust_pca
 
 MASK = 5
 SHAPE = 2 ** (MASK - 1)

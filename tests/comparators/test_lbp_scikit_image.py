@@ -5,7 +5,7 @@ import pytest
 from skimage.feature import local_binary_pattern
 
 from pipeline.comparators import describe
-from pipeline.comparators.parts import binary_patterns
+from pipeline.comparators.shared import binary_patterns
 
 
 def test_codes_in_the_interior_are_those_of_scikit_image():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.comparators import describe
-from pipeline.comparators.parts import main_directions, trajectories
+from pipeline.comparators.shared import main_directions, trajectories
 
 GRID = {"grid": (3, 3)}
 

@@ -12,7 +12,7 @@ import pytest
 from pipeline.comparators.protocol import classification, description, side_by_side
 from pipeline.errors import InputError
 from pipeline.storage import clip_store
-from pipeline.storage.resume import Parts
+from pipeline.storage.resume import Pieces
 from tests.comparators.test_description import CLIPS, FIELDS
 
 
@@ -73,8 +73,8 @@ def test_clips_and_folds_say_that_a_process_was_killed(monkeypatch, tmp_path):
     clip_store.write_stack(tmp_path / "flow.h5", "flow", CLIPS, FIELDS)
     task = description.Task("fdm", {"blocks": (2, 3, 3)}, tmp_path / "flow.h5")
     with pytest.raises(InputError, match=r"fdm: a process that described clips was killed.* is kept: run again"):
-        list(description.features(task, Parts(tmp_path / "kept")))
-    assert len(Parts(tmp_path / "kept").finished) == 1
+        list(description.features(task, Pieces(tmp_path / "kept")))
+    assert len(Pieces(tmp_path / "kept").finished) == 1
     table = pd.DataFrame({"clip": list("abcd"), "subject": list("sstt"), "label": list("xyxy")})
     with pytest.raises(InputError, match=r"fdm: a process that classified clips was killed.*: run again"):
         classification.predict("fdm", FIELDS[:4, 0], table, {"s": ["s"], "t": ["t"]})

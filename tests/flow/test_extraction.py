@@ -11,7 +11,7 @@ import pytest
 from pipeline.flow import estimators, extraction
 from pipeline.flow.extraction import ahead, extract, key, pairs_kept
 from pipeline.storage import clip_store
-from pipeline.storage.resume import Parts, resumable
+from pipeline.storage.resume import Pieces, resumable
 from tests.test_dvc_yaml import EXEMPT, ROOT, closure, modules
 
 CLIPS, FRAMES, SIZE = 7, 4, 16
@@ -54,7 +54,7 @@ def written(path: Path, fields) -> bytes:
 @pytest.mark.parametrize("done", [0, 1, 2])
 def test_an_interrupted_run_goes_on_and_ends_with_the_same_bytes(tmp_path, frames, on_gpu, clips_at_once, done):
     whole = Counting()
-    expected = written(tmp_path / "whole.h5", extract(frames, whole, clips_at_once, Parts(tmp_path / "a")))
+    expected = written(tmp_path / "whole.h5", extract(frames, whole, clips_at_once, Pieces(tmp_path / "a")))
     assert sum(whole.batches) == CLIPS and max(whole.batches) == min(clips_at_once, CLIPS)
     done = min(done, len(whole.batches) - 1)
 
@@ -62,15 +62,15 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_bytes(tmp_path, frame
     estimator.on_gpu = on_gpu
     estimator.fails_at = done
     threads = set(threading.enumerate())
-    with pytest.raises(KeyboardInterrupt) as interrupted, resumable(tmp_path / "b", "k") as parts:
-        written(tmp_path / "half.h5", extract(frames, estimator, clips_at_once, parts, reported.append))
+    with pytest.raises(KeyboardInterrupt) as interrupted, resumable(tmp_path / "b", "k") as pieces:
+        written(tmp_path / "half.h5", extract(frames, estimator, clips_at_once, pieces, reported.append))
     # None is left to the garbage collector, although the error still holds all that was going on.
     assert interrupted.traceback and set(threading.enumerate()) <= threads
-    with resumable(tmp_path / "b", "k") as parts:
-        assert parts.finished == set(range(done))
-        assert pairs_kept(frames, clips_at_once, parts) == sum(whole.batches[:done]) * (FRAMES - 1) == sum(reported)
+    with resumable(tmp_path / "b", "k") as pieces:
+        assert pieces.finished == set(range(done))
+        assert pairs_kept(frames, clips_at_once, pieces) == sum(whole.batches[:done]) * (FRAMES - 1) == sum(reported)
         estimator.fails_at = None
-        fields = extract(frames, estimator, clips_at_once, parts, reported.append)
+        fields = extract(frames, estimator, clips_at_once, pieces, reported.append)
         assert written(tmp_path / "resumed.h5", fields) == expected
     assert estimator.batches == whole.batches
     assert sum(reported) == CLIPS * (FRAMES - 1)
@@ -80,7 +80,7 @@ def test_an_interrupted_run_goes_on_and_ends_with_the_same_bytes(tmp_path, frame
 def test_closed_before_its_end_it_has_no_thread_left(tmp_path, frames):
     threads, estimator = set(threading.enumerate()), Counting()
     estimator.on_gpu = True
-    fields = extract(frames, estimator, 1, Parts(tmp_path))
+    fields = extract(frames, estimator, 1, Pieces(tmp_path))
     next(fields)
     assert set(threading.enumerate()) - threads
     fields.close()
@@ -88,17 +88,17 @@ def test_closed_before_its_end_it_has_no_thread_left(tmp_path, frames):
 
 
 def test_a_gap_among_the_finished_batches_is_filled(tmp_path, frames):
-    whole = list(extract(frames, Counting(), 2, Parts(tmp_path)))
+    whole = list(extract(frames, Counting(), 2, Pieces(tmp_path)))
     (tmp_path / "000001.part").write_bytes(b"damaged")
-    estimator, parts = Counting(), Parts(tmp_path)
-    assert parts.damaged == [tmp_path / "000001.part"]
-    assert pairs_kept(frames, 2, parts) == 5 * (FRAMES - 1)
-    np.testing.assert_array_equal(list(extract(frames, estimator, 2, parts)), whole)
+    estimator, pieces = Counting(), Pieces(tmp_path)
+    assert pieces.damaged == [tmp_path / "000001.part"]
+    assert pairs_kept(frames, 2, pieces) == 5 * (FRAMES - 1)
+    np.testing.assert_array_equal(list(extract(frames, estimator, 2, pieces)), whole)
     assert estimator.batches == [2]
 
 
 def test_fields_are_half_precision_in_the_order_of_the_clips(tmp_path, frames):
-    fields = list(extract(frames, Counting(), 1, Parts(tmp_path)))
+    fields = list(extract(frames, Counting(), 1, Pieces(tmp_path)))
     assert len(fields) == CLIPS
     for field, clip in zip(fields, frames, strict=True):
         assert field.shape == (FRAMES - 1, 2, SIZE, SIZE) and field.dtype == np.float16
@@ -118,8 +118,8 @@ def test_frames_are_read_from_hdf5(tmp_path, frames):
     with clip_store.reading(tmp_path / "resized.h5") as file:
         estimator = Counting()
         estimator.on_gpu = True
-        read = list(extract(file["frames"], estimator, 2, Parts(tmp_path / "a")))
-    np.testing.assert_array_equal(read, list(extract(frames, Counting(), 2, Parts(tmp_path / "b"))))
+        read = list(extract(file["frames"], estimator, 2, Pieces(tmp_path / "a")))
+    np.testing.assert_array_equal(read, list(extract(frames, Counting(), 2, Pieces(tmp_path / "b"))))
 
 
 def test_on_a_gpu_the_next_batch_is_estimated_while_the_last_one_is_written(tmp_path, frames):
@@ -132,14 +132,14 @@ def test_on_a_gpu_the_next_batch_is_estimated_while_the_last_one_is_written(tmp_
             begun[len(self.batches)].set()
             return super().estimate_clips(frames)
 
-    for number, _ in enumerate(extract(frames, OnGpu(), 1, Parts(tmp_path))):
+    for number, _ in enumerate(extract(frames, OnGpu(), 1, Pieces(tmp_path))):
         if number + 1 < CLIPS:
             assert begun[number + 1].wait(timeout=10)
 
 
 def test_on_a_cpu_nothing_is_estimated_before_it_is_asked_for(tmp_path, frames):
     estimator = Counting()
-    fields = extract(frames, estimator, 1, Parts(tmp_path))
+    fields = extract(frames, estimator, 1, Pieces(tmp_path))
     next(fields)
     assert estimator.batches == [1] and estimator.threads == {threading.get_ident()}
 

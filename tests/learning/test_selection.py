@@ -47,8 +47,8 @@ def task(table=TABLE, among=AMONG, subject="s0"):
     return Fold("d", subject, CLASSES, protocols.split(table, [subject]), 0, 1, True, among)
 
 
-def run(parts=None, on_epoch=None, read=None, **changes):
-    return fold.run(NETWORK, SETTINGS, task(**changes), read or inputs(), CPU, parts, on_epoch)
+def run(pieces=None, on_epoch=None, read=None, **changes):
+    return fold.run(NETWORK, SETTINGS, task(**changes), read or inputs(), CPU, pieces, on_epoch)
 
 
 def choices(files):
@@ -96,7 +96,7 @@ def test_inner_folds_hold_whole_subjects_out_and_all_of_them():
     assert np.sum(masks, axis=0).tolist() == [1] * len(train)
     for mask in masks:
         assert not set(train["subject"][mask]) & set(train["subject"][~mask])
-    with pytest.raises(InputError, match=r"selection.folds: expected at most 3 inner folds.*found 4"):
+    with pytest.raises(InputError, match=r"selection.folds: .*expected at most 3 folds.*found 4"):
         list(selection._folds(train, 4))
 
 
@@ -121,9 +121,9 @@ def test_an_interrupted_fold_goes_on_with_the_same_bytes(tmp_path, stop):
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        run(resume.Parts(tmp_path / "kept"), interrupt, among=replace(AMONG, epochs=(2,)))
+        run(resume.Pieces(tmp_path / "kept"), interrupt, among=replace(AMONG, epochs=(2,)))
     files = run(
-        resume.Parts(tmp_path / "kept"), lambda epoch: seen.append(epoch.number), among=replace(AMONG, epochs=(2,))
+        resume.Pieces(tmp_path / "kept"), lambda epoch: seen.append(epoch.number), among=replace(AMONG, epochs=(2,))
     )
     assert files == whole and seen[0] == (5 if stop == 5 else 14)
     assert fold.epochs(NETWORK, SETTINGS, replace(AMONG, epochs=(2,))) == 14 == seen[-1]

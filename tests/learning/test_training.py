@@ -56,7 +56,7 @@ def clips(count, seed=0):
     return torch.from_numpy(flow).half(), torch.from_numpy(labels)
 
 
-def train(flow, labels, held_out, *, lambda_=1e-8, seed=1, device=CPU, parts=None, on_epoch=None, **changes):
+def train(flow, labels, held_out, *, lambda_=1e-8, seed=1, device=CPU, pieces=None, on_epoch=None, **changes):
     return training.train_fold(
         [
             Phase(
@@ -73,7 +73,7 @@ def train(flow, labels, held_out, *, lambda_=1e-8, seed=1, device=CPU, parts=Non
         seed=seed,
         device=device,
         threads=1,  # tests run side by side
-        parts=parts,
+        pieces=pieces,
         on_epoch=on_epoch,
     )
 
@@ -176,8 +176,8 @@ def interrupt_after(epochs):
     return on_epoch
 
 
-def parts_of(folder):
-    return resume.Parts(folder / "key")
+def pieces_of(folder):
+    return resume.Pieces(folder / "key")
 
 
 @pytest.mark.parametrize(
@@ -193,14 +193,14 @@ def test_a_resumed_training_ends_with_the_bytes_of_an_uninterrupted_one(tmp_path
     whole = train(*data[0], data[1], epochs=5, **change)
     for epochs in (2, 1):
         with pytest.raises(Interrupted):
-            train(*data[0], data[1], epochs=5, parts=parts_of(tmp_path), on_epoch=interrupt_after(epochs), **change)
-    assert parts_of(tmp_path).finished == {3}
+            train(*data[0], data[1], epochs=5, pieces=pieces_of(tmp_path), on_epoch=interrupt_after(epochs), **change)
+    assert pieces_of(tmp_path).finished == {3}
     trained = []
     rest = train(
         *data[0],
         data[1],
         epochs=5,
-        parts=parts_of(tmp_path),
+        pieces=pieces_of(tmp_path),
         on_epoch=lambda epoch: trained.append(epoch.number),
         **change,
     )
@@ -212,8 +212,8 @@ def test_a_resumed_training_ends_with_the_bytes_of_an_uninterrupted_one(tmp_path
 
 def test_a_training_that_was_interrupted_after_its_last_epoch_only_predicts(tmp_path):
     data = clips(6), clips(3, seed=1)[0]
-    whole = train(*data[0], data[1], parts=parts_of(tmp_path))
-    again = train(*data[0], data[1], parts=parts_of(tmp_path), on_epoch=interrupt_after(1))
+    whole = train(*data[0], data[1], pieces=pieces_of(tmp_path))
+    again = train(*data[0], data[1], pieces=pieces_of(tmp_path), on_epoch=interrupt_after(1))
     assert again.probabilities.tobytes() == whole.probabilities.tobytes() and again.curve.equals(whole.curve)
 
 
@@ -221,22 +221,22 @@ def test_a_damaged_state_is_never_used(tmp_path):
     data = clips(6), clips(3, seed=1)[0]
     whole = train(*data[0], data[1], epochs=3)
     with pytest.raises(Interrupted):
-        train(*data[0], data[1], epochs=3, parts=parts_of(tmp_path), on_epoch=interrupt_after(2))
+        train(*data[0], data[1], epochs=3, pieces=pieces_of(tmp_path), on_epoch=interrupt_after(2))
     [file] = (tmp_path / "key").iterdir()
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
-    parts = parts_of(tmp_path)
-    assert parts.damaged == [file] and not parts.finished
-    again = train(*data[0], data[1], epochs=3, parts=parts)
+    pieces = pieces_of(tmp_path)
+    assert pieces.damaged == [file] and not pieces.finished
+    again = train(*data[0], data[1], epochs=3, pieces=pieces)
     assert again.probabilities.tobytes() == whole.probabilities.tobytes()
 
 
 @pytest.mark.parametrize("changes", [{"lr": 1e30}, {"lambda_": 1e38}])
 def test_a_training_that_diverges_gives_no_result(changes, tmp_path):
     with pytest.raises(InputError, match=r"training that converges, but the loss of epoch \d is (nan|inf)\. Lower"):
-        train(*clips(6), clips(3)[0], parts=parts_of(tmp_path), **changes)
-    assert not parts_of(tmp_path).finished
+        train(*clips(6), clips(3)[0], pieces=pieces_of(tmp_path), **changes)
+    assert not pieces_of(tmp_path).finished
 
 
 def test_a_training_that_diverges_in_its_last_step_gives_no_result():
@@ -273,8 +273,8 @@ def test_on_a_gpu_an_interrupted_fold_goes_on(gpu, tmp_path):
     data = clips(6), clips(3, seed=1)[0]
     whole = train(*data[0], data[1], epochs=3, device=gpu)
     with pytest.raises(Interrupted):
-        train(*data[0], data[1], epochs=3, device=gpu, parts=parts_of(tmp_path), on_epoch=interrupt_after(2))
-    again = train(*data[0], data[1], epochs=3, device=gpu, parts=parts_of(tmp_path))
+        train(*data[0], data[1], epochs=3, device=gpu, pieces=pieces_of(tmp_path), on_epoch=interrupt_after(2))
+    again = train(*data[0], data[1], epochs=3, device=gpu, pieces=pieces_of(tmp_path))
     assert again.probabilities.tobytes() == whole.probabilities.tobytes()
     assert all(torch.equal(again.state[name], whole.state[name]) for name in whole.state)
 
@@ -292,10 +292,10 @@ def test_reruns_on_a_gpu_give_the_same_bytes(tmp_path, changes):
             every_view=True,
             device=cuda,
             **changes,
-            parts=parts_of(tmp_path),
+            pieces=pieces_of(tmp_path),
             on_epoch=interrupt_after(2),
         )
-    again = train(*data, epochs=4, every_view=True, device=cuda, **changes, parts=parts_of(tmp_path))
+    again = train(*data, epochs=4, every_view=True, device=cuda, **changes, pieces=pieces_of(tmp_path))
     for other in (two, again):
         assert one.probabilities.tobytes() == other.probabilities.tobytes()
         assert all(torch.equal(one.state[name], other.state[name]) for name in one.state)
@@ -341,7 +341,7 @@ def energy_objective():
     )
 
 
-def train_motion_energy(parts=None, on_epoch=None, **changes):
+def train_motion_energy(pieces=None, on_epoch=None, **changes):
     flow, labels = clips(16)
     return training.train_fold(
         [
@@ -359,7 +359,7 @@ def train_motion_energy(parts=None, on_epoch=None, **changes):
         seed=1,
         device=CPU,
         threads=1,
-        parts=parts,
+        pieces=pieces,
         on_epoch=on_epoch,
     )
 
@@ -373,8 +373,8 @@ def test_the_same_loop_trains_any_network_for_any_objective(tmp_path):
     assert curve["loss"].iloc[-1] < 0.1 * curve["loss"].iloc[0] and curve["energy"].iloc[-1] > 1
     assert set(fold.state) == {"linear.weight", "linear.bias"}
     with pytest.raises(Interrupted):
-        train_motion_energy(parts_of(tmp_path), interrupt_after(4))
-    resumed = train_motion_energy(parts_of(tmp_path))
+        train_motion_energy(pieces_of(tmp_path), interrupt_after(4))
+    resumed = train_motion_energy(pieces_of(tmp_path))
     assert resumed.curve.equals(fold.curve) and resumed.probabilities.tobytes() == fold.probabilities.tobytes()
 
 
@@ -403,7 +403,7 @@ def two_phases(begun=None):
     yield Phase("second", Halves(first), second, settings(epochs=2, lr=0.05, batch_size=7))
 
 
-def train_phases(phases, parts=None, on_epoch=None):
+def train_phases(phases, pieces=None, on_epoch=None):
     flow, labels = clips(16)
     return training.train_fold(
         phases,
@@ -414,7 +414,7 @@ def train_phases(phases, parts=None, on_epoch=None):
         seed=1,
         device=CPU,
         threads=1,
-        parts=parts,
+        pieces=pieces,
         on_epoch=on_epoch,
     )
 
@@ -454,9 +454,9 @@ def test_a_training_interrupted_in_either_phase_ends_with_equal_bytes(tmp_path, 
     """Also between the phases, and after the last epoch."""
     whole, trained = train_phases(two_phases()), []
     with pytest.raises(Interrupted):
-        train_phases(two_phases(), parts_of(tmp_path), interrupt_after(epoch))
-    assert parts_of(tmp_path).finished == {min(epoch, 3), epoch}  # the last state of the first phase stays
-    rest = train_phases(two_phases(), parts_of(tmp_path), lambda epoch: trained.append(epoch.number))
+        train_phases(two_phases(), pieces_of(tmp_path), interrupt_after(epoch))
+    assert pieces_of(tmp_path).finished == {min(epoch, 3), epoch}  # the last state of the first phase stays
+    rest = train_phases(two_phases(), pieces_of(tmp_path), lambda epoch: trained.append(epoch.number))
     assert trained == list(range(epoch + 1, 6))
     assert rest.probabilities.tobytes() == whole.probabilities.tobytes() and rest.curve.equals(whole.curve)
     assert all(torch.equal(rest.state[name], whole.state[name]) for name in whole.state)
@@ -528,7 +528,7 @@ class Pooled(nn.Module):
         return MotionOutput(self.linear(maps.mean(dim=(1, 3, 4))), flow.new_zeros(len(flow)))
 
 
-def train_pooled(parts=None, on_epoch=None, **changes):
+def train_pooled(pieces=None, on_epoch=None, **changes):
     flow, labels = clips(19)
     return training.train_fold(
         [
@@ -546,7 +546,7 @@ def train_pooled(parts=None, on_epoch=None, **changes):
         seed=1,
         device=CPU,
         threads=1,
-        parts=parts,
+        pieces=pieces,
         on_epoch=on_epoch,
     )
 
@@ -557,8 +557,8 @@ def test_a_compiled_fold_does_not_depend_on_what_was_compiled_before(tmp_path):
     """The last batch of an epoch is smaller than the others, which is what a compiler would remember."""
     whole = train_pooled(compile=True)
     with pytest.raises(Interrupted):
-        train_pooled(parts_of(tmp_path), interrupt_after(1), compile=True)
-    again = train_pooled(parts_of(tmp_path), compile=True)
+        train_pooled(pieces_of(tmp_path), interrupt_after(1), compile=True)
+    again = train_pooled(pieces_of(tmp_path), compile=True)
     assert all(torch.equal(again.state[name], whole.state[name]) for name in whole.state)
     assert again.probabilities.tobytes() == whole.probabilities.tobytes()
     np.testing.assert_allclose(whole.probabilities, train_pooled().probabilities, atol=1e-3)
@@ -583,9 +583,9 @@ from tests.learning import test_training as tests
 training.fix_arithmetic(1)
 data = *tests.clips(6), tests.clips(3, seed=1)[0]
 try:
-    tests.train(*data, parts=tests.parts_of(Path(sys.argv[1])), on_epoch=tests.interrupt_after(1))
+    tests.train(*data, pieces=tests.pieces_of(Path(sys.argv[1])), on_epoch=tests.interrupt_after(1))
 except tests.Interrupted:
-    tests.train(*data, parts=tests.parts_of(Path(sys.argv[1])))
+    tests.train(*data, pieces=tests.pieces_of(Path(sys.argv[1])))
 print("torch._dynamo" in sys.modules)
 if sys.argv[2:]:
     tests.train_pooled(compile=True)

@@ -211,7 +211,7 @@ def test_a_resumed_training_drops_what_an_uninterrupted_one_drops(name, tmp_path
     (shown, labels), method, chosen = flow(6), networks.network(name), networks.settings(name, epochs=4)
     clips = torch.from_numpy(np.stack([method.prepare(clip, chosen) for clip in shown]))
 
-    def train(parts=None, stop=None):
+    def train(pieces=None, stop=None):
         def finished(epoch):
             if epoch.number == stop:
                 raise InterruptedError
@@ -225,16 +225,16 @@ def test_a_resumed_training_drops_what_an_uninterrupted_one_drops(name, tmp_path
             seed=0,
             device=torch.device("cpu"),
             threads=1,
-            parts=parts,
+            pieces=pieces,
             on_epoch=finished,
         )
 
     whole = train()
-    with pytest.raises(InterruptedError), resume.resumable(tmp_path, "key") as parts:
-        train(parts, stop=2)
+    with pytest.raises(InterruptedError), resume.resumable(tmp_path, "key") as pieces:
+        train(pieces, stop=2)
     torch.manual_seed(99)
-    with resume.resumable(tmp_path, "key") as parts:
-        assert max(parts.finished) == 2
-        resumed = train(parts)
+    with resume.resumable(tmp_path, "key") as pieces:
+        assert max(pieces.finished) == 2
+        resumed = train(pieces)
     assert resumed.probabilities.tobytes() == whole.probabilities.tobytes()
     assert all(torch.equal(resumed.state[key], value) for key, value in whole.state.items())

@@ -20,6 +20,7 @@ from stages.command import stage
 from tests.runs.test_recovery import written
 
 ROOT = Path(__file__).parents[2]
+TRAIN, AGGREGATE = "stages/python -m stages.train stanet sub01", "stages/python -m stages.aggregate stanet"
 CLIPS, SPLIT, FOLD = "data/synthetic/clips.csv", "data/synthetic/splits/sub01.csv", "results/synthetic/folds/sub01.csv"
 
 
@@ -54,8 +55,15 @@ def checkout(tmp_path, monkeypatch):
             "cmd": "stages/python -m stages.task",
             "outs": [out(CLIPS, md5[CLIPS], 21), out("data/synthetic/splits", f"{folder}.dir", 7)],
         },
-        "train@synthetic-sub01": {"cmd": "stages/python -m stages.train stanet sub01", "outs": [out(FOLD, md5[FOLD], 16)]},
-        "aggregate@synthetic": {"cmd": "stages/python -m stages.aggregate stanet", "deps": [out(FOLD, md5[FOLD], 16)], "outs": []},
+        "train@synthetic-sub01": {
+            "cmd": TRAIN,
+            "outs": [out(FOLD, md5[FOLD], 16)],
+        },
+        "aggregate@synthetic": {
+            "cmd": AGGREGATE,
+            "deps": [out(FOLD, md5[FOLD], 16)],
+            "outs": [],
+        },
     }
     Path("dvc.lock").write_text(written(stages))
     return contents

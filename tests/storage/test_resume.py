@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.storage.resume import Parts, key, resumable
+from pipeline.storage.resume import Pieces, key, resumable
 
 ROOT = Path(__file__).parents[2]
 PARTS = 6
@@ -94,7 +94,7 @@ def test_a_part_that_disappears_during_the_run_is_an_error(tmp_path):
 
 
 def test_a_full_disk_is_one_clear_error_and_what_was_finished_is_kept(tmp_path, monkeypatch):
-    parts = Parts(tmp_path)
+    parts = Pieces(tmp_path)
     parts.save(0, array(0))
 
     def full(self, target):
@@ -179,14 +179,14 @@ def test_a_second_process_is_refused_while_the_first_one_is_at_work(tmp_path):
 
 
 def _save_again_and_again(folder: Path, offset: int) -> None:
-    parts = Parts.__new__(Parts)  # a process that the lock did not keep out
+    parts = Pieces.__new__(Pieces)  # a process that the lock did not keep out
     parts._folder = folder
     for turn in range(100):
         parts.save((turn + offset) % 3, np.full((64, 64), turn))
 
 
 def test_without_the_lock_a_reader_still_sees_whole_parts_only(tmp_path):
-    parts = Parts(tmp_path)
+    parts = Pieces(tmp_path)
     for number in range(3):
         parts.save(number, np.zeros((64, 64)))
     context = multiprocessing.get_context("spawn")

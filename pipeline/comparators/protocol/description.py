@@ -15,8 +15,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pipeline import comparators
-from pipeline.comparators.parts.face_landmarks import LandmarkModel, model_of, regions_by_clip, regions_of
 from pipeline.comparators.protocol import side_by_side
+from pipeline.comparators.shared.face_landmarks import LandmarkModel, model_of, regions_by_clip, regions_of
 from pipeline.errors import InputError
 from pipeline.learning import memory
 from pipeline.storage import clip_store, resume
@@ -53,7 +53,7 @@ class Task:
         facts = {"name": self.name, "settings": self.settings, "numpy": np.__version__, "opencv": cv2.__version__}
         room = Path(comparators.__file__).parent
         method = Path(inspect.getfile(import_module(f"{comparators.__name__}.{self.name}")))
-        code = [Path(comparators.__file__), method, Path(__file__), *sorted((room / "parts").glob("*.py"))]
+        code = [Path(comparators.__file__), method, Path(__file__), *sorted((room / "shared").glob("*.py"))]
         model = [self.landmarks.model] if self.landmarks and comparators.has_regions(self.name) else []
         return resume.key(facts, [self.arrays, *model, *code])
 
@@ -94,9 +94,9 @@ class Task:
 
 
 def features(
-    task: Task, parts: resume.Parts, workers: int | None = None, report: Callable[[], object] = lambda: None
+    task: Task, pieces: resume.Pieces, workers: int | None = None, report: Callable[[], object] = lambda: None
 ) -> Generator[np.ndarray]:
-    """The feature of each clip, in the order of the file; those that `parts` holds are not described again.
+    """The feature of each clip, in the order of the file; those that `pieces` holds are not described again.
 
     Whoever may stop before the last clip closes it (`contextlib.closing`), and with it the processes.
 
@@ -104,7 +104,7 @@ def features(
     ----------
     task
         What is described.
-    parts
+    pieces
         Where finished features are kept.
     workers
         Processes at most; the cores that this one may use if it is None. How many there are changes no feature.
@@ -122,12 +122,12 @@ def features(
     """
     with clip_store.reading(task.arrays) as file:
         clips = clip_store.clip_names(file)
-    missing = [row for row in range(len(clips)) if row not in parts.finished]
+    missing = [row for row in range(len(clips)) if row not in pieces.finished]
     shape: tuple[int, ...] | None = None
     with closing(side_by_side.results(task.describe, missing, workers)) as described:
         for row, clip in enumerate(clips):
-            if row in parts.finished:
-                feature = parts.load(row)
+            if row in pieces.finished:
+                feature = pieces.load(row)
             else:
                 try:
                     feature = next(described)
@@ -136,7 +136,7 @@ def features(
                         f"{task.name}: a process that described clips was killed, most likely for want of memory. What "
                         "was finished is kept: run again."
                     ) from error
-                parts.save(row, feature)
+                pieces.save(row, feature)
                 report()
             shape = shape or feature.shape
             if feature.shape != shape:

@@ -173,11 +173,11 @@ def test_an_interrupted_fold_ends_with_the_bytes_of_an_uninterrupted_one(params,
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        run(three, parts=resume.Parts(tmp_path / "kept"), on_epoch=interrupt)
-    assert resume.Parts(tmp_path / "kept").finished == {min(stop, 3), stop}
+        run(three, pieces=resume.Pieces(tmp_path / "kept"), on_epoch=interrupt)
+    assert resume.Pieces(tmp_path / "kept").finished == {min(stop, 3), stop}
     trained = []
-    parts = resume.Parts(tmp_path / "kept")
-    rest = run(three, parts=parts, on_epoch=lambda epoch: trained.append(epoch.number))
+    pieces = resume.Pieces(tmp_path / "kept")
+    rest = run(three, pieces=pieces, on_epoch=lambda epoch: trained.append(epoch.number))
     assert trained == list(range(stop + 1, 7)) and rest == run(three)
     task = training(three)
     assert fold.epochs(task.network, task.settings) == 6

@@ -212,10 +212,10 @@ def test_an_interrupted_fold_ends_with_the_bytes_of_an_uninterrupted_one(params,
 
     three = params(train={"epochs": 3})
     with pytest.raises(Interrupted):
-        run(three, parts=resume.Parts(tmp_path / "kept"), on_epoch=stop)
+        run(three, pieces=resume.Pieces(tmp_path / "kept"), on_epoch=stop)
     trained_epochs = []
-    parts = resume.Parts(tmp_path / "kept")
-    rest = run(three, parts=parts, on_epoch=lambda epoch: trained_epochs.append(epoch.number))
+    pieces = resume.Pieces(tmp_path / "kept")
+    rest = run(three, pieces=pieces, on_epoch=lambda epoch: trained_epochs.append(epoch.number))
     assert trained_epochs == [3] and rest == run(three)
 
 

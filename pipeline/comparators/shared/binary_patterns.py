@@ -10,7 +10,7 @@ from itertools import product
 
 import numpy as np
 
-from pipeline.comparators.parts.grey import EQUAL
+from pipeline.comparators.shared.grey import EQUAL
 from pipeline.errors import InputError
 
 

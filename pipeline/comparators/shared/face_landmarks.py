@@ -12,8 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.comparators.parts import facial_regions
-from pipeline.comparators.parts.facial_regions import POINTS, NoFace
+from pipeline.comparators.shared import facial_regions
+from pipeline.comparators.shared.facial_regions import POINTS, NoFace
 from pipeline.errors import InputError
 from pipeline.storage.digests import sha256
 

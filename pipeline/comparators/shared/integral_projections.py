@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.comparators.parts import binary_patterns
-from pipeline.comparators.parts.blocks import blocks, normalised
+from pipeline.comparators.shared import binary_patterns
+from pipeline.comparators.shared.blocks import blocks, normalised
 
 NEIGHBOURS = binary_patterns.circle(8)[:, ::-1]
 """In the picture of a projection and time, (time, space): P = 8, R = 1."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.comparators.parts import blocks
+from pipeline.comparators.shared import blocks
 from pipeline.errors import InputError
 
 
