@@ -77,7 +77,11 @@ READ_ONLY = {
     "extract_flow": {"train": "as for `index`", "train.compile": "as for `index`"},
     "gather": {"databases": "which databases there are is in the names of the stages"},
     "classify": {"databases": "which manifests are read is in the folder of the manifests, which it depends on"},
-    "aggregate": {f"networks.{NETWORK}": "read of other networks alone, in `pool`"},
+    "aggregate": {
+        f"networks.{NETWORK}": "read of other networks alone, in `pool`",
+        "databases": "as above",
+    },
+    "pool": {"databases": "which manifests are read is in the folder of the manifests, which it depends on"},
 }
 
 
