@@ -24,8 +24,10 @@ import psutil
 
 from pipeline import comparators, paths
 from pipeline.errors import InputError
+from pipeline.evaluation import protocols
 from pipeline.params import load_params
-from pipeline.storage import clip_store, params_file, tables
+from pipeline.storage import apexes, clip_store, params_file, tables
+from pipeline.storage.apexes import Apex
 
 FRAMES, SIZE = 20, 192
 CLASSES = ("disgust", "happiness", "others", "repression", "surprise")
@@ -101,11 +103,16 @@ def write_clips(checkout: Path, clips: int, subjects: int) -> None:
     table.to_csv(checkout / paths.clips("synthetic"), index=False)
     clip_store.write_stack(checkout / paths.stabilised("synthetic"), "frames", list(table["clip"]), frames())
     clip_store.write_stack(checkout / paths.flow("synthetic"), "flow", list(table["clip"]), flow())
+    to_apex = (3 * fields[number % KINDS] for number in range(clips))
+    clip_store.write_stack(checkout / paths.key_flow("synthetic"), "flow", list(table["clip"]), to_apex)
+    apex = Apex(FRAMES // 2, "annotated")
+    apexes.table((clip, apex) for clip in table["clip"]).to_csv(checkout / paths.apex("synthetic"), index=False)
 
 
 def link_clips(checkout: Path) -> None:
     """Those of the embedded study, where they are."""
-    for path in (paths.clips("synthetic"), paths.stabilised("synthetic"), paths.flow("synthetic")):
+    files = (paths.clips, paths.stabilised, paths.flow, paths.key_flow, paths.apex)
+    for path in (file("synthetic") for file in files):
         if not path.is_file():
             raise InputError(f"expected {path}; found none. Run `dvc repro`, or leave --study out")
         (checkout / path).parent.mkdir(parents=True, exist_ok=True)
@@ -134,10 +141,15 @@ def main(counts: tuple[int, ...], subjects: int, study: bool, methods: tuple[str
                 write_clips(checkout, count, subjects)
             table = tables.read(checkout / paths.clips("synthetic"))
             known = sorted(table["subject"].unique())
-            (checkout / paths.PARAMS).write_text(params_file.changed(paths.PARAMS, {"subjects": known})[0])
+            folds = protocols.as_text({subject: [subject] for subject in known})
+            (checkout / paths.folds("synthetic")).write_text(folds)
+            (checkout / paths.PARAMS).write_text(
+                params_file.changed(paths.PARAMS, {"subjects": known, "folds": known})[0]
+            )
             landmarks = Path(load_params(paths.PARAMS).comparators.landmarks)
             (checkout / landmarks.parent).mkdir(parents=True, exist_ok=True)
             (checkout / landmarks).symlink_to(landmarks.absolute())
+            measured([sys.executable, "-m", "stages.describe_inputs", "synthetic"], checkout)
             total = np.zeros(4)
             for method in methods or load_params(paths.PARAMS).comparators.methods:
                 row = f"{len(table):>6} {len(known):>6} {method:<12}"
@@ -147,7 +159,7 @@ def main(counts: tuple[int, ...], subjects: int, study: bool, methods: tuple[str
                     total += [seconds, processors, 0, 0] if stage[0] == "describe" else [0, 0, seconds, processors]
                     row += f" {seconds:>10.1f} {processors:>7.1f} {peak:>8.0f}"
                     if stage[0] == "describe":
-                        measured([sys.executable, "-m", "stages.gather_features", *["synthetic"] * 2, method], checkout)
+                        measured([sys.executable, "-m", "stages.inputs", *["synthetic"] * 2, method], checkout)
                 click.echo(row)
             click.echo(json.dumps({"describe": total[:2].round(1).tolist(), "classify": total[2:].round(1).tolist()}))
 

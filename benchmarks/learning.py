@@ -28,6 +28,7 @@ from pipeline.learning.training import Epoch
 from pipeline.networks.stanet.network import STANet
 from pipeline.params import Params, load_params
 from pipeline.storage import class_names, clip_store, parts, tables
+from pipeline.storage.parts import file_of
 from pipeline.storage.sources import Source
 
 QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
@@ -45,15 +46,19 @@ def published(params: Params, network: str, epochs: int | None) -> Any:
 
 def sources(network: Network, params: Params) -> list[Source]:
     """What a network reads of each database, whether or not the study lists the network."""
-    return [
-        Source(
-            part.database,
-            part.prefix,
-            {"flow": part.flow, "frames": part.frames}[network.reads],
-            part.recordings if network.needs_apex else None,
+    found = []
+    for part in parts.read(paths.manifests(params.dataset, params.databases)):
+        arrays = {"flow": paths.flow, "frames": paths.stabilised, "key_flow": paths.key_flow}[network.reads]
+        found.append(
+            Source(
+                part.database,
+                part.prefix,
+                file_of(arrays(part.database)),
+                part.recordings if network.needs_apex and network.reads == "frames" else None,
+                file_of(paths.apex(part.database)) if network.needs_apex else None,
+            )
         )
-        for part in parts.read(paths.manifests(params.dataset, params.databases))
-    ]
+    return found
 
 
 @torch.no_grad()

@@ -510,7 +510,8 @@ def _refuse_old_form(document: dict[str, Any], path: Path) -> None:
         if isinstance(train, dict) and isinstance(train.get("augmentation"), dict):
             shared = ("epochs", "lr", "weight_decay", "batch_size")
             own |= {key: train[key] for key in shared if key in train} | train["augmentation"]
-        lines |= {"networks": {"names": section.get("networks", []), "cnn_lstm": own}}
+        defaults = {name: dataclasses.asdict(networks.settings_type(name)()) for name in OTHER_NETWORKS}
+        lines |= {"networks": {"names": section.get("networks", [])} | defaults | {"cnn_lstm": own}}
         old += [f"comparators.{key}" for key in ("networks", "cnn_lstm") if key in section]
     if not lines:
         return

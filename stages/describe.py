@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from pipeline import paths
+from pipeline import comparators, paths
 from pipeline.comparators.protocol import description
 from pipeline.params import load_params
 from pipeline.storage import clip_store, described, resume
@@ -19,6 +19,7 @@ from stages.command import counter, stage
 def main(database: str, method: str) -> None:
     """The feature METHOD of the clips of DATABASE, without labels. An interrupted run goes on where it ended."""
     params = load_params(paths.PARAMS)
+    comparators.reads(method)  # an unknown method ends here, in an error that lists those there are
     reads = described.read(paths.described(database, method))
     arrays = reads.arrays.checked()
     frames = reads.frames.checked() if reads.frames else None

@@ -17,7 +17,8 @@ from pipeline.__main__ import main
 from pipeline.evaluation import protocols
 from pipeline.learning import fold, inputs, training
 from pipeline.params import load_params
-from pipeline.storage import class_names, clip_store, parts, sources, tables
+from pipeline.storage import apexes, class_names, clip_store, parts, sources, tables
+from pipeline.storage.apexes import Apex
 from tests.manifests import part_of
 from tests.tiny import shrink
 
@@ -66,7 +67,8 @@ def with_cnn_lstm(study):
     clip_store.write_stack(paths.stabilised("synthetic"), "frames", CLIPS, list(frames))
     recordings = TABLE.assign(onset=10, apex=12, offset=18, n_frames=9, frames="a")
     recordings.to_csv(paths.recordings("synthetic"), index=False)
-    files = parts.file_of(paths.stabilised("synthetic")), parts.file_of(paths.recordings("synthetic"))
+    apexes.table((clip, Apex(12, "annotated")) for clip in CLIPS).to_csv(paths.apex("synthetic"), index=False)
+    files = map(parts.file_of, (path("synthetic") for path in (paths.stabilised, paths.recordings, paths.apex)))
     paths.inputs("synthetic", "cnn_lstm").mkdir(parents=True)
     paths.inputs_of("synthetic", "cnn_lstm", "synthetic").write_text(sources.manifest(*files))
     paths.comparators("synthetic").mkdir()

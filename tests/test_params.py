@@ -16,6 +16,7 @@ BOXES = "databases__synthetic__face_boxes"
 SYNTHETIC = YAML(typ="safe", pure=True).load(COMMITTED)["databases"]["synthetic"]
 SEVERAL = {"casme2": SYNTHETIC, "smic": SYNTHETIC}
 KFOLD = {"protocol": "k-fold", "dataset": "synthetic-2-fold"}
+ONE_OF = "must be one of cnn_lstm, dual_inception, off_apexnet, rcn_a, ststnet"
 WEIGHTS = ("class_error", "class_spread", "state_error", "state_spread", "state_continuity")
 
 
@@ -232,6 +233,8 @@ def test_the_settings_of_a_network_that_stood_among_the_comparators_are_kept(loa
     network = loaded.networks.cnn_lstm
     assert (network.pooling, network.features, network.hidden) == (4, 8, 9)
     assert dataclasses.asdict(network.weights) == dict.fromkeys(WEIGHTS, 0.5)
+    for name in set(params.OTHER_NETWORKS) - {"cnn_lstm"}:  # there was no other
+        assert getattr(loaded.networks, name) == networks.settings_type(name)()
     # It shared these with STANet.
     assert (network.epochs, network.lr, network.batch_size) == (7, loaded.train.lr, loaded.train.batch_size)
     assert (network.crop, network.views) == (loaded.train.augmentation.crop, loaded.train.augmentation.views)
@@ -298,8 +301,8 @@ def test_the_settings_of_stanet_are_those_of_the_top_level(load):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"networks__names": ["cnn_lsmt"]}, ["networks.names.0: must be one of cnn_lstm (did you mean cnn_lstm?)"]),
-        ({"networks__names": ["stanet"]}, ["networks.names.0: must be one of cnn_lstm"]),
+        ({"networks__names": ["cnn_lsmt"]}, [f"networks.names.0: {ONE_OF} (did you mean cnn_lstm?)"]),
+        ({"networks__names": ["stanet"]}, [f"networks.names.0: {ONE_OF}", ", found 'stanet'"]),
         ({"networks__names": ["cnn_lstm", "cnn_lstm"]}, ["networks.names", "twice"]),
         ({"networks__cnn_lstm__epochs": 0}, ["networks.cnn_lstm.epochs", "greater than or equal to 1"]),
         ({"networks__cnn_lstm__epoch": 1}, ["networks.cnn_lstm.epoch: unknown key (did you mean epochs?)"]),

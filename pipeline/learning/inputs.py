@@ -1,6 +1,6 @@
 """What a network reads of all clips of a study, read once by each process and shared by all folds."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -103,12 +103,8 @@ def read(
         frames=frames,
         size=size,
         source=made[0],
-        sha256=tuple(file.sha256 for source in sources for file in _files(source)),
+        sha256=tuple(file.sha256 for source in sources for file in source.files),
     )
-
-
-def _files(source: Source) -> Iterator[File]:
-    return (file for file in (source.arrays, source.recordings, source.apex) if file)
 
 
 def _rows(sources: Sequence[Source], apexes: Mapping[str, int], locate: Callable[[File], Path]) -> dict[str, ClipRow]:

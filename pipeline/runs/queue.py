@@ -199,9 +199,7 @@ def results(
 
 def _files(job: Job) -> list[File]:
     """The files that the network of a job reads."""
-    return [
-        file for source in sources.parse(job.sources) for file in (source.arrays, source.recordings) if file is not None
-    ]
+    return [file for source in sources.parse(job.sources) for file in source.files]
 
 
 def _send(client: Client, shared: Shared, file: File, name: str) -> None:

@@ -28,6 +28,11 @@ class Source:
     apex: File | None = None
     """apex.csv, for a method that needs the apex."""
 
+    @property
+    def files(self) -> tuple[File, ...]:
+        """All of them."""
+        return tuple(file for file in (self.arrays, self.recordings, self.apex) if file is not None)
+
 
 def manifest(arrays: File, recordings: File | None = None, apex: File | None = None) -> str:
     """Return the content of a manifest."""

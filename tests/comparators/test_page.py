@@ -40,17 +40,23 @@ def test_a_method_of_ones_own_takes_twenty_lines_and_runs(tmp_path):
     flow = np.random.default_rng(0).normal(size=(12, 5, 2, 32, 32))
     flow[clips["label"] == "tense"] *= 2
     (tmp_path / "data/synthetic").mkdir(parents=True)
-    clip_store.write_stack(
-        tmp_path / paths.flow("synthetic"), "flow", list(clips["clip"]), list(flow.astype(np.float16))
-    )
+    # What any method may read: the manifests of all are written together.
+    frames = np.zeros((12, 6, 32, 32, 3), np.uint8)
+    for path, name, arrays in (
+        (paths.stabilised("synthetic"), "frames", frames),
+        (paths.flow("synthetic"), "flow", flow.astype(np.float16)),
+        (paths.key_flow("synthetic"), "flow", flow.sum(1).astype(np.float16)),
+    ):
+        clip_store.write_stack(tmp_path / path, name, list(clips["clip"]), list(arrays))
     clips.to_csv(tmp_path / paths.clips("synthetic"), index=False)
     folds = {subject: [subject] for subject in document["folds"]}
     (tmp_path / paths.folds("synthetic")).write_text(protocols.as_text(folds))
     script = "; ".join(
         [
             "from click.testing import CliRunner",
-            "from stages import classify, describe, inputs",
+            "from stages import classify, describe, describe_inputs, inputs",
             "run = lambda stage, *words: print(CliRunner().invoke(stage.main, words).output)",
+            "run(describe_inputs, 'synthetic')",
             "run(describe, 'synthetic', 'mean_speed')",
             "run(inputs, 'synthetic', 'synthetic', 'mean_speed')",
             "run(classify, 'mean_speed')",
@@ -61,5 +67,6 @@ def test_a_method_of_ones_own_takes_twenty_lines_and_runs(tmp_path):
 
 
 def test_every_method_is_on_the_page():
-    rows = set(re.findall(r"^\| `(\w+)` \| (?:frames|flow|nothing) \|", PAGE, re.MULTILINE))
-    assert rows == {*comparators.methods(), "largest_class"}
+    rows = re.findall(r"^\| `(\w+)` \| (frames|flow|key flow|nothing) \|", PAGE, re.MULTILINE)
+    reads = {name: comparators.reads(name).replace("_", " ") for name in comparators.methods()}
+    assert len(rows) == len(dict(rows)) and dict(rows) == reads | {"largest_class": "nothing"}

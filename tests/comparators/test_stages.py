@@ -12,8 +12,9 @@ from ruamel.yaml import YAML
 
 from pipeline import comparators, paths
 from pipeline.evaluation import comparison, protocols
-from pipeline.storage import clip_store
-from stages import classify, compare, describe, inputs, largest_class
+from pipeline.storage import apexes, clip_store, described, parts
+from pipeline.storage.apexes import Apex
+from stages import classify, compare, describe, describe_inputs, inputs, largest_class
 from tests.tiny import merge
 
 ROOT = Path(__file__).parents[2]
@@ -48,12 +49,15 @@ def study(tmp_path, monkeypatch):
     clips = list(table["clip"])
     clip_store.write_stack(paths.stabilised("synthetic"), "frames", clips, list(frames))
     clip_store.write_stack(paths.flow("synthetic"), "flow", clips, list(flow))
+    clip_store.write_stack(paths.key_flow("synthetic"), "flow", clips, list(flow[:, :4].sum(1)))
+    apexes.table((clip, Apex(5, "annotated")) for clip in clips).to_csv(paths.apex("synthetic"), index=False)
     table.to_csv(paths.clips("synthetic"), index=False)
     paths.classes("synthetic").write_text(json.dumps(LABELS))
     paths.folds("synthetic").write_text(protocols.as_text({subject: [subject] for subject in SUBJECTS}))
     wrong = np.arange(12) % 3 == 0
     predicted = table["label"].where(~wrong, "tense")
     table.assign(predicted=predicted, p_disgust=0.5, p_tense=0.5).to_csv(paths.predictions("synthetic"), index=False)
+    run(describe_inputs, "synthetic")
     return table
 
 
@@ -72,6 +76,7 @@ def run(stage, *arguments, fails=False):
 
 def run_all(methods=tuple(METHODS)):
     """Bytes of everything that the stages write."""
+    run(describe_inputs, "synthetic")
     for method in methods:
         run(describe, "synthetic", method)
         run(inputs, "synthetic", "synthetic", method)
@@ -101,7 +106,36 @@ def test_features_predictions_and_table_are_written_and_equal_every_time(study):
     assert rows.loc["stanet", "remark"] == "one seed" and rows.loc["fdm", "remark"] == comparators.remark("fdm")
     assert not Path(".partial").exists()
     shutil.rmtree("data/synthetic/features")
+    shutil.rmtree(paths.described_by_methods("synthetic"))
     assert run_all() == first
+
+
+def test_what_each_method_describes_is_named_with_its_hash(study):
+    arrays = {"frames": paths.stabilised, "flow": paths.flow, "key_flow": paths.key_flow}
+    files = {kind: parts.file_of(path("synthetic")) for kind, path in arrays.items()}
+    methods = comparators.methods()
+    assert {file.stem for file in paths.described_by_methods("synthetic").iterdir()} == set(methods)
+    for method in methods:
+        reads = described.read(paths.described("synthetic", method))
+        assert reads.arrays == files[comparators.reads(method)]
+        assert reads.frames == (files["frames"] if comparators.has_regions(method) else None)
+
+
+def test_pixels_are_those_of_the_flow_to_the_apex(study):
+    configure(STUDY | {"comparators": {"methods": ["pixels"], "pixels": {"size": 16}}})
+    # Pictures go from 0 to 255 in every clip, so that only the place of a motion can tell classes apart.
+    noise = np.random.default_rng(1).normal(size=(12, 2, 32, 32))
+    noise[(study["label"] == "tense").to_numpy(), ..., 16:] += 5
+    clip_store.write_stack(paths.key_flow("synthetic"), "flow", list(study["clip"]), list(noise.astype(np.float16)))
+    run_all(methods=["pixels"])
+    row = comparison.read(paths.table1("synthetic")).set_index("method").loc["pixels"]
+    assert (row["correct"], row["values"], row["remark"]) == (12, 3 * 16 * 16, comparators.remark("pixels"))
+    # Of the other arrays nothing is read.
+    before = paths.features("synthetic", "pixels").read_bytes()
+    for path in (paths.flow("synthetic"), paths.stabilised("synthetic")):
+        path.write_bytes(b"something else")
+    run(describe, "synthetic", "pixels")
+    assert paths.features("synthetic", "pixels").read_bytes() == before
 
 
 def test_a_row_says_whether_its_regions_lie_between_landmarks(study):
@@ -193,6 +227,17 @@ def test_still_clips_of_one_class_have_a_result_and_no_nan(study):
     run_all()
     assert set(pd.read_csv(paths.comparator("synthetic", "fdm"))["predicted"]) == {"disgust"}
     assert "nan" not in paths.table1("synthetic").read_text().lower()
+
+
+@pytest.mark.parametrize(("method", "path"), [("lbp_sip", paths.stabilised), ("fdm", paths.flow)])
+def test_an_array_that_was_changed_is_named(study, method, path):
+    path("synthetic").write_bytes(b"something else")
+    message = run(describe, "synthetic", method, fails=True)
+    assert f"{path('synthetic').name}: expected the content with SHA-256" in message
+    assert not paths.features("synthetic", method).exists()
+    paths.described("synthetic", method).unlink()
+    message = run(describe, "synthetic", method, fails=True)
+    assert f"{method}.json: expected the manifest of what a method describes" in message
 
 
 def test_a_damaged_file_of_features_is_named(study):

@@ -15,7 +15,7 @@ from pipeline.databases import readers
 from pipeline.databases.profiles import PROFILES
 from pipeline.databases.task import make_task
 from pipeline.errors import InputError
-from pipeline.params import Subjects
+from pipeline.params import Names
 from tests import official
 from tests.conftest import write_frame
 
@@ -103,7 +103,7 @@ def test_a_subject_is_whatever_params_yaml_allows(folder):
         row["subject"] = subject
     subjects = read(folder, table).table["subject"].unique()
     assert list(subjects) == ["spNO.1", "a_b-2."]
-    assert TypeAdapter(Subjects).validate_python(tuple(subjects)) == tuple(subjects)
+    assert TypeAdapter(Names).validate_python(tuple(subjects)) == tuple(subjects)
 
 
 @pytest.mark.parametrize("subject", ["张三", "Müller", ".1", "a/b"])

@@ -122,18 +122,22 @@ def fit_predict(name="stanet", flow=None, labels=None, test=None, classes=2, **o
 
 
 def test_every_folder_with_a_network_is_one():
-    assert networks.names() == ("cnn_lstm", "stanet")
+    assert networks.names() == ("cnn_lstm", "dual_inception", "off_apexnet", "rcn_a", "stanet", "ststnet")
 
 
 @pytest.mark.parametrize("name", networks.names())
 def test_every_network_says_what_it_is_and_can_be_built_with_its_defaults(name):
     network = networks.network(name)
-    assert network.title and network.reads in ("flow", "frames") and isinstance(network.remark, str)
+    assert network.title and network.reads in ("flow", "frames", "key_flow") and isinstance(network.remark, str)
     module = networks.build(name, 3)
     assert isinstance(module, nn.Module)
-    frames = networks.settings(name).crop
-    shape = (2, 4, 2, frames, frames) if network.reads == "flow" else (2, 5, 1, frames, frames)
-    assert module(torch.zeros(shape)).logits.shape == (2, 3)
+    settings = networks.settings(name)
+    # Of frames, a network prepares those that it selected; a crop is taken of what it prepared.
+    size = getattr(settings, "crop", 64)
+    shape = {"flow": (4, 2, size, size), "frames": (5, size, size, 3), "key_flow": (2, size, size)}[network.reads]
+    clip = np.zeros(shape, np.uint8 if network.reads == "frames" else np.float32)
+    prepared = torch.from_numpy(np.stack([network.prepare(clip, settings)] * 2)).float()
+    assert module(prepared).logits.shape == (2, 3)
     assert {path.name for path in network.code()} >= {"__init__.py", "method.py"}
 
 
@@ -147,7 +151,8 @@ def test_the_seed_decides_the_initial_values(name):
 @pytest.mark.parametrize("call", [networks.network, networks.settings_type, networks.settings, networks.build])
 def test_an_unknown_network_is_one_clear_error_with_those_that_there_are(call):
     arguments = ("stanett", 3) if call is networks.build else ("stanett",)
-    with pytest.raises(InputError, match="expected one of the networks cnn_lstm, stanet; found 'stanett'"):
+    there_are = ", ".join(networks.names())
+    with pytest.raises(InputError, match=f"expected one of the networks {there_are}; found 'stanett'"):
         call(*arguments)
 
 

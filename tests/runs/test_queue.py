@@ -22,7 +22,8 @@ from pipeline.learning import fold, inputs
 from pipeline.params import parse_params
 from pipeline.runs import queue, worker
 from pipeline.runs.queue import Job, Shared
-from pipeline.storage import clip_store, sources
+from pipeline.storage import apexes, clip_store, sources
+from pipeline.storage.apexes import Apex
 from pipeline.storage.digests import sha256
 from pipeline.storage.parts import File
 from pipeline.storage.sources import Source
@@ -51,6 +52,8 @@ class Study:
         clip_store.write_stack(folder / "frames.h5", "frames", list(table["clip"]), list(frames))
         recordings = table.assign(onset=1, apex=[3, 5, ""] * len(SUBJECTS), offset=9, frames="a")
         recordings.to_csv(folder / "recordings.csv", index=False)
+        known = [Apex(3, "annotated"), Apex(5, "annotated"), Apex(None, "")] * len(SUBJECTS)
+        apexes.table(zip(table["clip"], known, strict=True)).to_csv(folder / "apex.csv", index=False)
         shutil.copy(ROOT / "params.yaml", folder)
         changes = {"subjects": SUBJECTS, "resize": {"size": 64}, "model": {"pooling": 1}, "runtime": {"device": "cpu"}}
         cnn_lstm = {"features": 4, "hidden": 4, "crop": 56, "epochs": 2}
@@ -67,7 +70,7 @@ class Study:
 
         if network == "stanet":
             return [Source("table", "", file("flow.h5"), None)]
-        return [Source("table", "", file("frames.h5"), file("recordings.csv"))]
+        return [Source("table", "", file("frames.h5"), file("recordings.csv"), file("apex.csv"))]
 
     def jobs(self, epochs=3, subjects=SUBJECTS, network="stanet"):
         text = self.params.replace("epochs: 3 ", f"epochs: {epochs} ")

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sys
 import time
 from io import StringIO
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from statsmodels.stats.contingency_tables import mcnemar
 
+from pipeline.runs import recovery
 from tests.stages.conftest import copy_of
 from tests.tiny import shrink
 
@@ -39,14 +41,13 @@ def state(workspace) -> tuple:
 
 
 def group(workspace) -> int | None:
-    """Process group of the DVC that works, or worked last, in the copy."""
-    _, *working = (workspace.root / ".dvc/tmp/ablation.lock").read_text().split() or [""]
-    return int(*working) if working else None
+    """Process group of the DVC that works in the copy."""
+    return next((process.pid for process in recovery.dvc_processes(workspace.root / ".dvc/tmp/ablation")), None)
 
 
 def start_until(workspace, reached):
-    """Start an ablation and come back as soon as `reached()`."""
-    process = workspace.begin("pipeline", *ABLATE)
+    """Start an ablation, in an interpreter whose DVC has a command line of its own; come back once `reached()`."""
+    process = workspace.start(sys.executable, "-m", "pipeline", *ABLATE)
     while not reached():
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.1)

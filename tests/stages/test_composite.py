@@ -17,7 +17,7 @@ pytestmark = pytest.mark.xdist_group("composite")  # one process makes what the 
 
 NAMES = ("casme2", "samm", "smic")
 SUBJECTS = {"casme2-sub01", "casme2-sub02", "samm-001", "samm-002", "smic-s01", "smic-s02"}
-PER_DATABASE = ("index", "interpolate", "resize", "stabilise", "extract_flow")
+PER_DATABASE = ("index", "interpolate", "resize", "stabilise", "extract_flow", "key_flow", "describe_inputs")
 HASTY = {
     "comparators": {"methods": ["fdm"]},
     "train": {"epochs": 1, "augmentation": {"views": "random"}},

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.xdist_group("real datasets")  # one process makes what 
 
 SIZES = {"clips": 6, "subjects": 2, "height": 80, "width": 72, "frames": (5, 8)}
 FRAMES = 3
-STAGES = ("index", "interpolate", "resize", "stabilise", "extract_flow", "gather", "task")
-STAGES += ("aggregate", "largest_class", "compare", "report")
+STAGES = ("index", "interpolate", "resize", "stabilise", "extract_flow", "key_flow", "describe_inputs")
+STAGES += ("gather", "task", "aggregate", "largest_class", "compare", "report")
 METHOD = "mdmo"  # which has a feature of however few frames
 
 

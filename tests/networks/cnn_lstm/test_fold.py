@@ -17,7 +17,8 @@ from pipeline.learning import fold, inputs
 from pipeline.learning.checkpoint import Checkpoint
 from pipeline.learning.inputs import Inputs
 from pipeline.params import load_params
-from pipeline.storage import clip_store, resume
+from pipeline.storage import apexes, clip_store, resume
+from pipeline.storage.apexes import Apex
 from pipeline.storage.digests import sha256
 from pipeline.storage.parts import File
 from pipeline.storage.sources import Source
@@ -214,11 +215,12 @@ def test_a_fold_of_two_test_subjects_trains_with_neither_and_predicts_both(param
     assert run(params(), "fold2", subjects=["s3", "s1"]).model != files.model
 
 
-def database(folder, prefix="", apex=12):
+def database(folder, prefix="", apex: int | None = 12):
     """The files of a database of two clips, 5 frames of 4 px whose grey level is 10 x the number of the frame."""
     folder.mkdir()
     (folder / "recordings.csv").write_text(
-        f"clip,subject,label,onset,apex,offset,n_frames,frames\na/0,a,happy,10,{apex},18,9,a\na/1,a,sad,1,,9,9,a\n"
+        "clip,subject,label,onset,apex,offset,n_frames,frames\n"
+        f"a/0,a,happy,10,{apex or ''},18,9,a\na/1,a,sad,1,,9,9,a\n"
     )
     frames = [
         np.arange(5, dtype=np.uint8)[:, None, None, None] * 10 + np.zeros((5, 4, 4, 3), np.uint8) + add
@@ -227,15 +229,17 @@ def database(folder, prefix="", apex=12):
     clip_store.write_stack(
         folder / "stabilised.h5", "frames", ["a/0", "a/1"], [frame.astype(np.uint8) for frame in frames]
     )
-    files = [File((folder / name).as_posix(), sha256(folder / name)) for name in ("recordings.csv", "stabilised.h5")]
-    return Source(folder.name, prefix, arrays=files[1], recordings=files[0])
+    known = {"a/0": Apex(apex, "annotated") if apex else Apex(None, ""), "a/1": Apex(None, "")}
+    apexes.table(known.items()).to_csv(folder / "apex.csv", index=False)
+    names = ("stabilised.h5", "recordings.csv", "apex.csv")
+    return Source(folder.name, prefix, *(File((folder / name).as_posix(), sha256(folder / name)) for name in names))
 
 
 def read(sources, clips):
     return inputs.read(networks.network("cnn_lstm"), networks.settings("cnn_lstm"), sources, clips)
 
 
-def test_the_states_are_read_from_the_frames_and_the_apexes_from_the_recordings(tmp_path):
+def test_the_states_are_read_from_the_frames_and_the_apexes_from_their_table(tmp_path):
     members = [database(tmp_path / name, f"{name}-") for name in ("one", "two")]
     found = read(members, ["two-a/1", "one-a/0"])
     assert found.arrays.shape == (2, 5, 1, 4, 4) and found.arrays.dtype == torch.uint8
@@ -243,17 +247,17 @@ def test_the_states_are_read_from_the_frames_and_the_apexes_from_the_recordings(
     # a/1 has no apex: the middle, 2. a/0: 2 of 8 recorded frames are frame 1 of 5; 0.5 goes to 0, 2.5 to 2.
     assert found.arrays[:, :, 0, 0, 0].tolist() == [[1, 11, 21, 31, 41], [0, 0, 10, 20, 40]]
     assert found.with_apex == {"one-a/0"} and found.clips == ("two-a/1", "one-a/0")
-    assert set(found.sha256) == {file.sha256 for part in members for file in (part.recordings, part.arrays)}
+    assert set(found.sha256) == {file.sha256 for part in members for file in part.files}
 
 
 def test_a_database_without_any_apex_is_named(tmp_path):
-    members = [database(tmp_path / "casme2", "casme2-"), database(tmp_path / "smic_hs", "smic_hs-", apex="")]
+    members = [database(tmp_path / "casme2", "casme2-"), database(tmp_path / "smic_hs", "smic_hs-", apex=None)]
     found = read(members, [f"{part.prefix}a/{number}" for part in members for number in range(2)])
     assert found.with_apex == {"casme2-a/0"} and found.without_apex == ("smic_hs",)
     assert read(members[:1], ["casme2-a/0"]).without_apex == ()
 
 
-@pytest.mark.parametrize("name", ["stabilised.h5", "recordings.csv"])
+@pytest.mark.parametrize("name", ["stabilised.h5", "recordings.csv", "apex.csv"])
 def test_a_file_that_was_changed_is_named(tmp_path, name):
     part = database(tmp_path / "one")
     with (tmp_path / "one" / name).open("ab") as file:

@@ -10,10 +10,11 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from pipeline import paths
+from pipeline import networks, paths
 from pipeline.evaluation import protocols
 from pipeline.learning import training
-from pipeline.storage import clip_store, parts, sources
+from pipeline.storage import apexes, clip_store, parts, sources
+from pipeline.storage.apexes import Apex
 from stages import aggregate, inputs
 from stages import train as train_stage
 from tests.tiny import shrink
@@ -38,7 +39,7 @@ def study(tmp_path, monkeypatch):
     """Write a study whose clips have the given apexes, and go there."""
     monkeypatch.chdir(tmp_path)
 
-    def write(apexes=12, held_out="all"):
+    def write(apex=12, held_out="all"):
         shutil.copy(ROOT / "params.yaml", paths.PARAMS)
         training = {"threads": 1, "augmentation": {"crop": 56}}
         own = {"names": ["cnn_lstm"], "cnn_lstm": {"features": 8, "hidden": 8, "epochs": 2, "crop": 56}}
@@ -46,13 +47,17 @@ def study(tmp_path, monkeypatch):
         shrink(paths.PARAMS, settings | {"train": training, "networks": own, "runtime": {"device": "cpu"}})
         rng = np.random.default_rng(0)
         frames = [rng.integers(0, 255, (5, 64, 64, 3)).astype(np.uint8) for _ in range(len(TABLE))]
-        recordings = TABLE.assign(onset=10, apex=apexes, offset=18, n_frames=9, frames="a")
+        recordings = TABLE.assign(onset=10, apex=apex, offset=18, n_frames=9, frames="a")
         for path in (
             paths.recordings("synthetic"),
             paths.split("synthetic", "a"),
         ):
             path.parent.mkdir(parents=True, exist_ok=True)
         recordings.to_csv(paths.recordings("synthetic"), index=False)
+        known = {
+            row.clip: Apex(row.apex, "annotated") if row.apex else Apex(None, "") for row in recordings.itertuples()
+        }
+        apexes.table(known.items()).to_csv(paths.apex("synthetic"), index=False)
         clip_store.write_stack(paths.stabilised("synthetic"), "frames", list(TABLE["clip"]), frames)
         stage(inputs.main, "synthetic", "synthetic", "cnn_lstm")
         folds = {subject: [subject] for subject in SUBJECTS}
@@ -131,7 +136,7 @@ def test_a_fold_that_was_interrupted_goes_on_where_it_stopped(study, monkeypatch
 
 
 def test_clips_without_an_apex_are_counted(study):
-    study(apexes=["", *(12,) * 10, ""])
+    study(apex=["", *(12,) * 10, ""])
     for subject in SUBJECTS:
         assert "2 of 12 clips have no apex: CNN+LSTM learns nothing from them, and predicts them as if" in train(
             subject
@@ -142,7 +147,7 @@ def test_clips_without_an_apex_are_counted(study):
 
 
 def test_a_study_without_apexes_has_an_empty_table_and_says_why(study):
-    study(apexes=[""] * len(TABLE))
+    study(apex=[""] * len(TABLE))
     for subject in SUBJECTS:
         assert "train: CNN+LSTM: no clip of synthetic has an apex: nothing to train" in train(subject)
     assert "synthetic: no cnn_lstm, because the apex of its clips, or of a whole" in pool()
@@ -151,7 +156,7 @@ def test_a_study_without_apexes_has_an_empty_table_and_says_why(study):
 
 
 def test_apexes_of_one_subject_are_too_few(study):
-    study(apexes=[12, "", 12, *[""] * 9])
+    study(apex=[12, "", 12, *[""] * 9])
     assert "train: CNN+LSTM: clips of less than two subjects have an apex, so that a fold has nothing" in train()
     for subject in SUBJECTS:
         train(subject)
@@ -184,17 +189,20 @@ def test_frames_that_were_changed_are_named(study):
     assert "stabilised.h5: expected the content with SHA-256" in train(fails=True)
 
 
-def test_what_it_reads_is_named_with_the_recordings_that_have_the_apexes(study):
+def test_what_it_reads_is_named_with_the_recordings_and_the_apexes(study):
     study()
     [found] = sources.read({"synthetic": paths.inputs_of("synthetic", "cnn_lstm", "synthetic")})
     assert found.arrays == parts.file_of(paths.stabilised("synthetic"))
-    assert found.recordings == parts.file_of(paths.recordings("synthetic"))
-    stage(inputs.main, "synthetic", "synthetic", "cnn_lstm")
-    paths.recordings("synthetic").write_text("something else")
-    assert "recordings.csv: expected the content with SHA-256" in train(fails=True)
+    files = [paths.recordings("synthetic"), paths.apex("synthetic")]
+    assert [found.recordings, found.apex] == [parts.file_of(file) for file in files]
+    for file in files:
+        content = file.read_bytes()
+        file.write_text("something else")
+        assert f"{file.name}: expected the content with SHA-256" in train(fails=True)
+        file.write_bytes(content)
 
 
 def test_an_unknown_network_is_one_clear_error(study):
     study()
     message = stage(train_stage.main, "cnn_lsmt", "sub01", fails=True)
-    assert "expected one of the networks cnn_lstm, stanet" in message and "'cnn_lsmt'" in message
+    assert f"expected one of the networks {', '.join(networks.names())}" in message and "'cnn_lsmt'" in message
