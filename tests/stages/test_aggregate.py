@@ -10,6 +10,8 @@ from click.testing import CliRunner
 
 from pipeline import paths
 from pipeline.evaluation import protocols
+from pipeline.storage import apexes, parts, sources
+from pipeline.storage.apexes import Apex
 from stages.aggregate import main
 from tests.tiny import shrink
 
@@ -65,6 +67,11 @@ def test_names_that_look_like_numbers_or_empty_cells_stay_text():
 
 def test_another_network_becomes_a_row_of_table_1_and_no_result_of_the_study():
     predict("cnn_lstm")
+    apexes.table([("0071", Apex(12, "annotated")), ("0072", Apex(None, ""))]).to_csv(paths.apex("table"), index=False)
+    manifest = paths.inputs_of("table", "cnn_lstm", "table")
+    manifest.parent.mkdir(parents=True)
+    arrays = parts.file_of(paths.clips("table"))  # any file: the arrays are not read
+    manifest.write_text(sources.manifest(arrays, apex=parts.file_of(paths.apex("table"))))
     aggregate("cnn_lstm")
     assert paths.comparator("table", "cnn_lstm").read_text().splitlines() == [
         "clip,subject,label,predicted",
