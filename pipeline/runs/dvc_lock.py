@@ -6,6 +6,7 @@ when it starts, which `recovery` puts back.
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -64,8 +65,22 @@ def keep(shrunk: bool = False) -> None:
     target, text, kept = paths.kept_lock(), _text(paths.LOCK), copy()
     if not text or target.parent.is_symlink() or text == kept or (not shrunk and lost(kept)):
         return
-    with staged(paths.partial(paths.LOCK.name, str(os.getpid())), target) as [draft]:  # stages may start side by side
+    for draft in target.parent.glob(f"{target.name}@*"):  # of processes that were killed while they wrote
+        if not _is_alive(int(draft.name.rpartition("@")[2])):
+            shutil.rmtree(draft, ignore_errors=True)
+    # Stages may start side by side. The draft lies beside the copy: `.partial` is for what a stage makes.
+    with staged(target.with_name(f"{target.name}@{os.getpid()}"), target) as [draft]:
         draft.write_text(text, encoding="utf-8")
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # of another user
+        pass
+    return True
 
 
 def copy() -> str:
