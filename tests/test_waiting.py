@@ -93,7 +93,7 @@ def test_a_choice_of_the_user_reaches_torch():
 TRAIN = """
 import hashlib
 import torch
-from pipeline.networks.stanet import STANet, stanet_loss
+from pipeline.stanet import STANet, stanet_loss
 
 torch.set_num_threads(2)
 clips = torch.randn((4, 5, 2, 48, 48), generator=torch.Generator().manual_seed(1))

@@ -37,7 +37,7 @@ class Recording:
         self.offset = offset
         self.box = box
         self._files = frame_files.numbered(folder)
-        self.times: Sequence[int] = range(len(self))
+        self.times: Sequence[int] = range(offset - onset + 1)
         """The frames to read, counted from 0."""
         if gaps:
             between = (number - onset for number in self._files if onset < number < offset)
