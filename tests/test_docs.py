@@ -56,7 +56,10 @@ RUN = {
     "python -m pipeline use composite": ("tests/stages/test_composite.py", '"composite", "--casme2"'),
     "python -m pipeline recover": ("tests/runs/test_recovery.py", '["recover"]'),
     "python -m pipeline verify": ("tests/runs/test_integrity.py", '["verify", *options]'),
-    "python -m pipeline use synthetic --protocol": ("tests/stages/test_networks.py", '"use", "synthetic", "--protocol"'),
+    "python -m pipeline use synthetic --protocol": (
+        "tests/stages/test_networks.py",
+        '"use", "synthetic", "--protocol"',
+    ),
     "python -m pipeline use synthetic": ("tests/adoption/test_adopt.py", 'use("synthetic")'),
 }
 """Where each command that everybody can run is run, and the words of it there; the longest beginning counts, and all

@@ -200,11 +200,11 @@ def _on_disk(module: str) -> str:
 def _modules() -> dict[str, str]:
     """The `environment` of every module of the pipeline that this process has loaded, each as it was when loaded."""
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if name.startswith("pipeline.") and file:
-            path = Path(file).relative_to(_ROOT).as_posix()
+        file = Path(getattr(module, "__file__", None) or "")
+        if name.startswith("pipeline.") and file.is_relative_to(_ROOT):
+            path = file.relative_to(_ROOT).as_posix()
             if path not in _LOADED:
-                _LOADED[path] = md5(Path(file))
+                _LOADED[path] = md5(file)
     return _LOADED
 
 
